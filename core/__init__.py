@@ -1,0 +1,1 @@
+"""What is true in both languages: specs, states, checks and verdicts. NumPy and the standard library only."""

@@ -1,0 +1,193 @@
+"""The Transformer as a language model: one stack of blocks, causal or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..axes import Array
+from ..field import choice, flag, fraction, optional_whole, positive, whole
+from ..parts import SEQUENCE, block, dense, embedding, layer_norm
+from ..spec import Init, Part, Spec, Tensor, Weight
+
+XAVIER, EMBEDDING = Init("xavier_uniform"), Init("normal", 0.02)
+MASK = "batch heads queries keys"
+MASKED_SCORE = -1e9  # finite, so that the gradient of a row that is masked everywhere stays a number
+INERT = "it adds the same number to every score of a row, and softmax ignores that"
+SMALL = {"vocab_size": 11, "d_model": 8, "num_heads": 2, "num_layers": 2, "d_ff": 12, "max_len": 16}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerLM(Spec):
+    """A Transformer over tokens: embedding, positions, blocks of self-attention and feed-forward, and a head.
+
+    Source: Vaswani et al., "Attention is all you need", NeurIPS 2017; sections 3.1 to 3.5. Pre-norm after Xiong et al.
+    (2020, figure 1b), GELU after Hendrycks and Gimpel (2016).
+
+    Input: `tokens`, whole numbers below `vocab_size`, (batch, time). Output: `logits`, float, (batch, time, channels),
+    one channel per token of the vocabulary.
+
+    Fields:
+        vocab_size, max_len: number of tokens; longest sequence, in tokens.
+        d_model, num_heads, d_ff: width, number of heads (each `d_model / num_heads` wide), width of the feed-forward.
+        num_layers: number of blocks.
+        activation: of the feed-forward network; `gelu` is exact, `gelu_tanh` its approximation by tanh.
+        positions: `sinusoidal` (section 3.5) or a `learned` vector each.
+        norm: `post` normalises after each residual sum, `pre` before each sublayer and once at the end.
+        norm_epsilon: added to the variance.
+        scale_embedding: multiply the token embedding by the square root of `d_model` (section 3.4).
+        causal: a position attends to itself and to earlier ones only.
+        pad_token_id: positions with this token are attended to by none; None if there is no padding.
+        dropout_rate: on the embedding, the attention weights, the feed-forward network and each sublayer's result.
+
+    A row of attention in which every position is masked gives zero, on both sides.
+
+    Raises SpecError for a value against its rule.
+
+    Departs from paper: the document adds positions to a sequence-first copy of the tensor; here time is always axis 1.
+
+    Frameworks differ: layer normalisation's epsilon (1e-5, Keras 1e-3); `gelu` as a function is exact in PyTorch and
+    the tanh form in Keras; a boolean mask's True means "attend" here, in Keras and in PyTorch's
+    `scaled_dot_product_attention`, and "leave out" in `torch.nn.MultiheadAttention`.
+    """
+
+    vocab_size: int = whole(10000, least=2)
+    d_model: int = whole(512)
+    num_heads: int = whole(8)
+    num_layers: int = whole(6)
+    d_ff: int = whole(2048)
+    max_len: int = whole(512)
+    activation: str = choice("relu", "gelu", "gelu_tanh")
+    positions: str = choice("sinusoidal", "learned")
+    norm: str = choice("post", "pre")
+    norm_epsilon: float = positive(1e-5)
+    scale_embedding: bool = flag(True)
+    causal: bool = flag(True)
+    pad_token_id: int | None = optional_whole(None)
+    dropout_rate: float = fraction(0.1)
+
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
+        "transformer_lm_small": {**SMALL},
+        "transformer_lm_small_pre": {
+            **SMALL,
+            "norm": "pre",
+            "activation": "gelu",
+            "positions": "learned",
+            "scale_embedding": False,
+            "pad_token_id": 0,
+        },
+        "transformer_lm_small_encoder": {
+            **SMALL,
+            "num_layers": 1,
+            "activation": "gelu_tanh",
+            "causal": False,
+            "pad_token_id": 3,
+            "dropout_rate": 0.0,
+        },
+    }
+    CHECKED: ClassVar[tuple[str, ...]] = tuple(PRESETS)
+    CHECKED_LENGTH: ClassVar[int] = 32
+
+    def constraints(self) -> Iterator[str]:
+        if self.d_model % self.num_heads:
+            yield f"d_model {self.d_model} is not divisible by num_heads {self.num_heads}"
+        if self.positions == "sinusoidal" and self.d_model % 2:
+            yield f"d_model {self.d_model} is odd, and sinusoidal positions come in pairs"
+        if self.pad_token_id is not None and self.pad_token_id >= self.vocab_size:
+            yield f"pad_token_id {self.pad_token_id} is not below vocab_size {self.vocab_size}"
+
+    def inputs(self) -> tuple[Tensor, ...]:
+        return (Tensor("tokens", "batch time", (None, self.max_len), "int", self.vocab_size),)
+
+    def outputs(self) -> tuple[Tensor, ...]:
+        return (Tensor("logits", SEQUENCE, (None, self.max_len, self.vocab_size)),)
+
+    def example(self, rng: np.random.Generator, batch: int | None = None) -> dict[str, Array]:
+        """As for every spec, at most 32 tokens long; with padding, the sequences end at different lengths."""
+        small = self.replace(max_len=min(self.max_len, self.CHECKED_LENGTH))
+        arrays = super(TransformerLM, small).example(rng, batch)
+        if self.pad_token_id is not None:
+            tokens = arrays["tokens"]
+            lengths = rng.integers(1, tokens.shape[1] + 1, (len(tokens), 1))
+            tokens = np.where(tokens == self.pad_token_id, (self.pad_token_id + 1) % self.vocab_size, tokens)
+            arrays["tokens"] = np.where(np.arange(tokens.shape[1]) < lengths, tokens, self.pad_token_id)
+        return arrays
+
+    def parts(self) -> Iterator[Part]:
+        yield embedding("token_embedding", self.vocab_size, self.d_model, EMBEDDING)
+        yield self._positions()
+        yield block("dropout", SEQUENCE)
+        if self.is_masked:
+            yield Part("mask", ("batch time",), MASK)
+        for index in range(self.num_layers):
+            yield from self._block(f"blocks.{index}")
+        if self.norm == "pre":
+            yield layer_norm("norm", self.d_model)
+        yield dense("head", self.d_model, self.vocab_size, XAVIER, layout=SEQUENCE)
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether any position may be kept from attending to another."""
+        return self.causal or self.pad_token_id is not None
+
+    def _positions(self) -> Part:
+        table = Weight("positions.vectors", "time channels", (self.max_len, self.d_model), EMBEDDING)
+        return Part("positions", (SEQUENCE,), SEQUENCE, (table,) if self.positions == "learned" else ())
+
+    def _block(self, name: str) -> Iterator[Part]:
+        masks = (MASK,) if self.is_masked else ()
+        norms = [layer_norm(f"{name}.norm{number}", self.d_model) for number in (1, 2)]
+        attention = [*self._attention(f"{name}.attention"), block(f"{name}.attention", SEQUENCE, *masks)]
+        attention.append(block(f"{name}.dropout1", SEQUENCE))
+        feed_forward = [
+            dense(f"{name}.feed_forward.expand", self.d_model, self.d_ff, XAVIER, layout=SEQUENCE),
+            block(f"{name}.feed_forward.activation", SEQUENCE),
+            block(f"{name}.feed_forward.dropout", SEQUENCE),
+            dense(f"{name}.feed_forward.contract", self.d_ff, self.d_model, XAVIER, layout=SEQUENCE),
+            block(f"{name}.feed_forward", SEQUENCE),
+            block(f"{name}.dropout2", SEQUENCE),
+        ]
+        if self.norm == "post":
+            yield from (*attention, norms[0], *feed_forward, norms[1])
+        else:
+            yield from (norms[0], *attention, norms[1], *feed_forward)
+        yield block(name, SEQUENCE, *masks)
+
+    def _attention(self, name: str) -> Iterator[Part]:
+        for role in ("query", "key", "value"):
+            inert = INERT if role == "key" else ""
+            yield dense(f"{name}.{role}", self.d_model, self.d_model, XAVIER, layout=SEQUENCE, inert_bias=inert)
+        yield block(f"{name}.dropout", MASK)
+        yield dense(f"{name}.projection", self.d_model, self.d_model, XAVIER, layout=SEQUENCE)
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator) -> Self:
+        heads = int(rng.integers(1, 4))
+        vocabulary = int(rng.integers(5, 20))
+        return cls(
+            vocab_size=vocabulary,
+            d_model=heads * int(rng.choice([2, 4, 6])),
+            num_heads=heads,
+            num_layers=int(rng.integers(1, 5)),
+            d_ff=int(rng.integers(4, 24)),
+            max_len=int(rng.integers(4, 16)),
+            activation=str(rng.choice(["relu", "gelu", "gelu_tanh"])),
+            positions=str(rng.choice(["sinusoidal", "learned"])),
+            norm=str(rng.choice(["post", "pre"])),
+            norm_epsilon=float(rng.choice([1e-5, 1e-6])),
+            scale_embedding=bool(rng.random() < 0.5),
+            causal=bool(rng.random() < 0.5),
+            pad_token_id=int(rng.integers(vocabulary)) if rng.random() < 0.5 else None,
+            dropout_rate=float(rng.choice([0.0, 0.1, 0.3])),
+        )
+
+
+def sinusoids(max_len: int, d_model: int) -> NDArray[np.float64]:
+    """Section 3.5: sine in the even channels and cosine in the odd ones, (time, channels)."""
+    time = np.arange(max_len)[:, None]
+    angles = time / 10000.0 ** (np.arange(0, d_model, 2) / d_model)
+    return np.stack([np.sin(angles), np.cos(angles)], axis=-1).reshape(max_len, d_model)

@@ -1,0 +1,98 @@
+"""What each side implements. Only specs and NumPy arrays cross this line, in the canonical layout and names."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from .errors import DiglotError, MissingFrameworkError, nearest
+from .noise import Noise
+from .spec import Part, Spec
+from .state import State
+from .technique import Arrays, Technique
+
+SIDES = {"torch": ("torch",), "keras": ("keras", "tensorflow")}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a part: its tensor arguments (None where one was left out) and its result."""
+
+    inputs: tuple[NDArray[Any] | None, ...]
+    output: NDArray[Any]
+
+
+@dataclass
+class Run:
+    """What a forward pass gave: outputs by name, and the calls of the parts by name, in the order they finished."""
+
+    outputs: Arrays
+    calls: dict[str, Call] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained: an optimizer and a loss, and optionally a learning-rate schedule and clipping."""
+
+    optimizer: Technique
+    loss: Technique
+    schedule: Technique | None = None
+    clip: Technique | None = None
+
+
+class Backend(Protocol):
+    """One side. Models are opaque to the core."""
+
+    def build(self, spec: Spec, dtype: str = "float32") -> Any:
+        """An ordinary model of this framework, built, with initial values drawn by the framework."""
+
+    def get_state(self, model: Any) -> State:
+        """The canonical state of a model."""
+
+    def set_state(self, model: Any, state: State) -> None:
+        """Copy a canonical state into a model. Raises StateError before anything is changed."""
+
+    def forward(
+        self, model: Any, inputs: Arrays, *, training: bool = False, noise: Noise | None = None, taps: bool = False
+    ) -> Run:
+        """Outputs, and with `taps` the calls of every part. Training mode moves the buffers of the model."""
+
+    def gradients(self, model: Any, batch: Arrays, loss: Technique, *, noise: Noise | None = None) -> Arrays:
+        """In training mode: the loss, its gradient for every trainable weight and for every float input."""
+
+    def train(self, model: Any, batches: Sequence[Arrays], recipe: Recipe, *, noise: Noise | None = None) -> Arrays:
+        """After a step per batch: every loss, and every weight, buffer and optimizer slot."""
+
+    def replay(
+        self, model: Any, part: Part, inputs: Sequence[NDArray[Any] | None], cotangent: NDArray[Any], noise: Noise | None
+    ) -> Arrays:
+        """One part alone, in both modes: outputs, buffers after the training one, and its gradients there."""
+
+    def trace(self, technique: Technique, case: Arrays, dtype: str = "float64") -> Arrays:
+        """What this side's technique makes of a case."""
+
+
+def missing(side: str) -> list[str]:
+    """The packages of a side that are not installed."""
+    return [package for package in SIDES[side] if importlib.util.find_spec(package) is None]
+
+
+def load(side: str) -> Backend:
+    """The backend of a side, imported when it is first asked for.
+
+    Raises MissingFrameworkError that names the extra to install.
+    """
+    if side not in SIDES:
+        raise DiglotError(f"there is no side {side!r}{nearest(side, SIDES) or '; the sides are torch and keras'}")
+    if absent := missing(side):
+        raise MissingFrameworkError(
+            f"the {side} side needs {' and '.join(absent)}: install it with `pip install 'diglot[{side}]'`"
+        )
+    package = __name__.removesuffix(".core.backend")
+    backend: Backend = importlib.import_module(f"{package}.{side}_impl.backend")  # type: ignore[assignment]
+    return backend

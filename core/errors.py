@@ -1,0 +1,36 @@
+"""Every error that a user can cause: one sentence that says what was wrong, where, and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class DiglotError(Exception):
+    """A request that cannot be met. The command line prints it as one sentence and exits with status 2."""
+
+
+class SpecError(DiglotError, ValueError):
+    """A spec's name, field or value is not valid."""
+
+
+class StateError(DiglotError, ValueError):
+    """A state does not fit its spec, weight for weight."""
+
+
+class CheckpointError(DiglotError, ValueError):
+    """A checkpoint file cannot be read or written."""
+
+
+class ReportError(DiglotError, ValueError):
+    """A report folder cannot be used, or does not belong to this run."""
+
+
+class MissingFrameworkError(DiglotError, ImportError):
+    """A side was asked for whose framework is not installed."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint, `; did you mean 'a' or 'b'?`, or the empty string where nothing is near."""
+    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(repr(match) for match in close)}?" if close else ""

@@ -1,0 +1,86 @@
+"""The usual parts of a network, with the names and axes of their weights. A spec lists them in order of execution."""
+
+from __future__ import annotations
+
+from .spec import ONES, ZEROS, Init, Part, Weight
+
+VECTOR = "batch channels"
+SEQUENCE = "batch time channels"
+IMAGE = "batch height width channels"
+FLAT = "(height width channels)"
+
+
+def dense(
+    name: str,
+    inputs: int,
+    outputs: int,
+    init: Init,
+    *,
+    layout: str = VECTOR,
+    bias: bool = True,
+    flattened: tuple[int, ...] | None = None,
+    inert_bias: str = "",
+) -> Part:
+    """`y = x W + b`. `flattened` gives height, width and channels of the feature map that `x` was made of."""
+    axes, source, factors = "in out", layout, ()
+    if flattened is not None:
+        axes, source, factors = f"{FLAT} out", f"batch {FLAT}", flat_factors(flattened)
+    weights = [Weight(f"{name}.kernel", axes, (inputs, outputs), init, factors=factors)]
+    if bias:
+        weights.append(Weight(f"{name}.bias", "out", (outputs,), ZEROS, inert=inert_bias))
+    return Part(name, (source,), layout, tuple(weights), factors)
+
+
+def flat_factors(shape: tuple[int, ...]) -> tuple[tuple[str, int], ...]:
+    """The sizes of the factors of a flattened feature map."""
+    return tuple(zip(("height", "width", "channels"), shape, strict=True))
+
+
+def conv(name: str, size: int, inputs: int, outputs: int, init: Init, *, bias: bool = False) -> Part:
+    """A two-dimensional convolution with a square kernel."""
+    weights = [Weight(f"{name}.kernel", "height width in out", (size, size, inputs, outputs), init)]
+    if bias:
+        weights.append(Weight(f"{name}.bias", "out", (outputs,), ZEROS))
+    return Part(name, (IMAGE,), IMAGE, tuple(weights))
+
+
+def batch_norm(name: str, channels: int, *, layout: str = IMAGE) -> Part:
+    """Batch normalisation: scale gamma, shift beta, and the running mean and variance as buffers."""
+    return Part(
+        name,
+        (layout,),
+        layout,
+        (
+            Weight(f"{name}.gamma", "channels", (channels,), ONES),
+            Weight(f"{name}.beta", "channels", (channels,), ZEROS),
+            Weight(f"{name}.mean", "channels", (channels,), ZEROS, trainable=False),
+            Weight(f"{name}.variance", "channels", (channels,), ONES, trainable=False),
+        ),
+    )
+
+
+def layer_norm(name: str, channels: int, *, layout: str = SEQUENCE) -> Part:
+    """Layer normalisation over the last axis: scale gamma and shift beta."""
+    return Part(
+        name,
+        (layout,),
+        layout,
+        (Weight(f"{name}.gamma", "channels", (channels,), ONES), Weight(f"{name}.beta", "channels", (channels,), ZEROS)),
+    )
+
+
+def embedding(name: str, rows: int, channels: int, init: Init) -> Part:
+    """A table of vectors, looked up by token."""
+    return Part(
+        name, ("batch time",), SEQUENCE, (Weight(f"{name}.table", "tokens channels", (rows, channels), init),)
+    )
+
+
+def block(name: str, layout: str, *more: str, flattened: tuple[int, ...] | None = None) -> Part:
+    """A part that only joins others. `layout` is that of its result and first argument, `more` of further ones.
+
+    `flattened` gives the feature map that the first argument was made of.
+    """
+    if flattened is not None:
+        return Part(name, (f"batch {FLAT}", *more), layout, factors=flat_factors(flattened))
+    return Part(name, (layout, *more), layout)

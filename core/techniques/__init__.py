@@ -1,0 +1,1 @@
+"""One file per training technique: its spec, and its rule in NumPy."""

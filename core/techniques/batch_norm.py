@@ -1,0 +1,69 @@
+"""Batch normalisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..field import choice, fraction, positive
+from ..technique import Arrays, Technique
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchNorm(Technique):
+    """Normalise each channel by the mean and variance of the batch, and keep running ones for evaluation.
+
+    Source: Ioffe and Szegedy, "Batch normalization", ICML 2015, algorithms 1 and 2.
+
+    The built layer takes and returns (batch, channels) or, on images, the framework's own layout of (batch, height,
+    width, channels).
+
+    Fields:
+        epsilon: added to the variance, symbol epsilon.
+        momentum: weight of the new batch in the running statistics.
+        running_variance: the running variance takes the batch's divided by n - 1 (`unbiased`, algorithm 2) or by n
+            (`biased`). The batch itself is normalised by the biased one in either case.
+
+    Frameworks differ: PyTorch's momentum is the weight of the new batch and Keras's that of the old statistics; epsilon
+    1e-5 and 1e-3; PyTorch's running variance is unbiased and Keras's biased: after a step outputs and gradients agree,
+    and the state does not.
+    """
+
+    epsilon: float = positive(1e-5)
+    momentum: float = fraction(0.1)
+    running_variance: str = choice("unbiased", "biased")
+
+    PRESETS = {"batch_norm_biased": {"running_variance": "biased", "epsilon": 1e-3, "momentum": 0.01}}
+    CHECKED = ("batch_norm", *PRESETS)
+
+    def case(self, rng: np.random.Generator) -> Arrays:
+        """An image `x`, the gradient with respect to the output, and a state."""
+        channels = 3
+        return {
+            "x": rng.normal(0.5, 2.0, (4, 3, 2, channels)),
+            "cotangent": rng.standard_normal((4, 3, 2, channels)),
+            "gamma": rng.uniform(0.5, 1.5, channels),
+            "beta": rng.standard_normal(channels),
+            "mean": rng.standard_normal(channels),
+            "variance": rng.uniform(0.5, 1.5, channels),
+        }
+
+    def rule(self, case: Arrays) -> Arrays:
+        x, gamma, axes = case["x"], case["gamma"], (0, 1, 2)
+        count = x.size // x.shape[-1]
+        mean, variance = x.mean(axis=axes), x.var(axis=axes)
+        scale = 1 / np.sqrt(variance + self.epsilon)
+        normal, upstream = (x - mean) * scale, case["cotangent"]
+        share = (upstream - upstream.mean(axis=axes) - normal * (upstream * normal).mean(axis=axes)) * scale * gamma
+        kept = variance * (count / (count - 1) if self.running_variance == "unbiased" else 1.0)
+        fixed = (x - case["mean"]) / np.sqrt(case["variance"] + self.epsilon)
+        return {
+            "training output": normal * gamma + case["beta"],
+            "evaluation output": fixed * gamma + case["beta"],
+            "mean": (1 - self.momentum) * case["mean"] + self.momentum * mean,
+            "variance": (1 - self.momentum) * case["variance"] + self.momentum * kept,
+            "gradient of x": share,
+            "gradient of gamma": (upstream * normal).sum(axis=axes),
+            "gradient of beta": upstream.sum(axis=axes),
+        }

@@ -1,0 +1,243 @@
+"""The Keras side of core/backend.py's Protocol."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ..core import registry
+from ..core.backend import Call, Recipe, Run
+from ..core.errors import StateError
+from ..core.noise import Noise
+from ..core.spec import Part, Spec, Weight
+from ..core.state import State, fit
+from ..core.technique import Arrays, Technique
+from .initializers import initialise
+from .layout import layer, variable
+from .precision import precision
+from .techniques.dropout import Dropout
+
+
+def build(spec: Spec, dtype: str = "float32") -> keras.Model:
+    with precision(dtype):
+        model: keras.Model = sibling(spec).build(spec)
+        model.build()
+        initialise(model, spec)
+    return model
+
+
+def sibling(spec: Spec | Technique) -> Any:
+    """The module of this side that implements a spec."""
+    return importlib.import_module(registry.sibling(spec, "keras"))
+
+
+def get_state(model: keras.Model) -> State:
+    return {weight.name: _numpy(found).copy() for weight, found in _variables(model, spec_of(model)).items()}
+
+
+def set_state(model: keras.Model, state: State) -> None:
+    spec = spec_of(model)
+    fit(spec, state)
+    for weight, found in _variables(model, spec).items():
+        found.assign(state[weight.name])
+
+
+def forward(
+    model: keras.Model, inputs: Arrays, *, training: bool = False, noise: Noise | None = None, taps: bool = False
+) -> Run:
+    spec = spec_of(model)
+    calls: dict[str, Call] = {}
+    with _running(model, noise), _tapped(model, spec, calls if taps else None):
+        result = model(*_inputs(model, spec, inputs), training=training)
+    outputs = result if isinstance(result, tuple) else (result,)
+    return Run({tensor.name: _numpy(value) for tensor, value in zip(spec.outputs(), outputs, strict=True)}, calls)
+
+
+def gradients(model: keras.Model, batch: Arrays, loss: Technique, *, noise: Noise | None = None) -> Arrays:
+    spec = spec_of(model)
+    with _running(model, noise):
+        tensors = _inputs(model, spec, batch)
+        sources = {f"gradient of {weight.name}": found.value for weight, found in _trainable(model, spec).items()}
+        for declared, tensor in zip(spec.inputs(), tensors, strict=True):
+            if tensor.dtype.is_floating:
+                sources[f"gradient of {declared.name}"] = tensor
+        with tf.GradientTape() as tape:
+            tape.watch(list(sources.values()))
+            value = _loss(model, spec, tensors, batch, sibling(loss).build(loss))
+    found = tape.gradient(value, list(sources.values()))
+    result = {name: _numpy(tf.convert_to_tensor(gradient)) for name, gradient in zip(sources, found, strict=True)}
+    return {"loss": _numpy(value), **result}
+
+
+def train(model: keras.Model, batches: Sequence[Arrays], recipe: Recipe, *, noise: Noise | None = None) -> Arrays:
+    spec = spec_of(model)
+    named = _trainable(model, spec)
+    weights = list(named.values())
+    optimizer_of = sibling(recipe.optimizer)
+    losses = []
+    with _running(model, noise):
+        optimizer = optimizer_of.build(recipe.optimizer, weights)
+        loss = sibling(recipe.loss).build(recipe.loss)
+        if recipe.schedule:
+            sibling(recipe.schedule).build(recipe.schedule, optimizer)
+        for step, batch in enumerate(batches):
+            if noise is not None:
+                noise.step = step
+            with tf.GradientTape() as tape:
+                value = _loss(model, spec, _inputs(model, spec, batch), batch, loss)
+            found = tape.gradient(value, [weight.value for weight in weights])
+            if recipe.clip:
+                found = sibling(recipe.clip).clip(recipe.clip, found)
+            optimizer.apply(found, weights)
+            losses.append(_numpy(value))
+    result: Arrays = {"loss": np.stack(losses), **get_state(model)}
+    for slot, variables in optimizer_of.slots(optimizer, weights).items():
+        result |= {f"{slot} of {weight.name}": _numpy(value) for weight, value in zip(named, variables, strict=True)}
+    return result
+
+
+def replay(
+    model: keras.Model, part: Part, inputs: Sequence[Any], cotangent: np.ndarray, noise: Noise | None
+) -> Arrays:
+    alone = layer(model, part.name)
+    tensors = [_tensor(model, array) for array in inputs]
+    sources = {f"gradient of input {i}": tensor for i, tensor in enumerate(tensors)
+               if tensor is not None and tensor.dtype.is_floating}  # fmt: skip
+    inside = {
+        weight: found
+        for weight, found in _variables(model, spec_of(model)).items()
+        if not part.name or weight.owner == part.name or weight.owner.startswith(f"{part.name}.")
+    }
+    sources |= {f"gradient of {weight.name}": found.value for weight, found in inside.items() if weight.trainable}
+    result: Arrays = {}
+    with _running(model, noise):
+        mode = {"training": False} if alone._call_has_training_arg else {}
+        result["evaluation output"] = _numpy(alone(*tensors, **mode))
+        mode = {"training": True} if alone._call_has_training_arg else {}
+        with tf.GradientTape() as tape:
+            tape.watch(list(sources.values()))
+            output = alone(*tensors, **mode)
+    result["training output"] = _numpy(output)
+    result |= {weight.name: _numpy(found).copy() for weight, found in inside.items() if not weight.trainable}
+    if output.dtype.is_floating and sources:
+        found = tape.gradient(output, list(sources.values()), _tensor(model, cotangent))
+        for (name, leaf), gradient in zip(sources.items(), found, strict=True):
+            result[name] = _numpy(tf.zeros_like(leaf) if gradient is None else tf.convert_to_tensor(gradient))
+    return result
+
+
+def trace(technique: Technique, case: Arrays, dtype: str = "float64") -> Arrays:
+    cast = {name: array.astype(dtype) if array.dtype.kind == "f" else array for name, array in case.items()}
+    with precision(dtype):
+        result: Arrays = sibling(technique).trace(technique, cast)
+    return result
+
+
+def spec_of(model: keras.Model) -> Spec:
+    """The spec that a model was built from. Raises StateError for any other model."""
+    spec = getattr(model, "spec", None)
+    if not isinstance(spec, Spec):
+        raise StateError(f"{type(model).__name__} was not built by diglot.build, so it has no spec to name its weights")
+    return spec
+
+
+def _variables(model: keras.Model, spec: Spec) -> dict[Weight, Any]:
+    """Every variable of the model by its weight, in a strict bijection."""
+    result, wrong = {}, []
+    for weight in spec.weights():
+        try:
+            result[weight] = variable(model, weight)
+        except (AttributeError, IndexError, KeyError):
+            wrong.append(f"{weight.name} is missing")
+            continue
+        if tuple(result[weight].shape) != weight.shape:
+            wrong.append(f"{weight.name} is {tuple(result[weight].shape)} and should be {weight.shape}")
+    named = {id(found) for found in result.values()}
+    wrong += [f"{found.path} is not in the spec" for found in model.weights if id(found) not in named]
+    if wrong:
+        raise StateError(f"the Keras model of {spec.name} does not fit its spec: {'; '.join(wrong)}")
+    return result
+
+
+def _trainable(model: keras.Model, spec: Spec) -> dict[Weight, Any]:
+    return {weight: found for weight, found in _variables(model, spec).items() if weight.trainable}
+
+
+def _loss(model: keras.Model, spec: Spec, tensors: list[Any], batch: Arrays, loss: Any) -> Any:
+    return loss(_tensor(model, batch[spec.targets().name]), model(*tensors, training=True))
+
+
+def _inputs(model: keras.Model, spec: Spec, arrays: Arrays) -> list[Any]:
+    return [_tensor(model, arrays[declared.name]) for declared in spec.inputs()]
+
+
+def _tensor(model: keras.Model, array: Any) -> Any:
+    if array is None:
+        return None
+    return tf.convert_to_tensor(array, dtype=model.variable_dtype if array.dtype.kind == "f" else None)
+
+
+def _numpy(tensor: Any) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(tensor))
+
+
+@contextlib.contextmanager
+def _running(model: keras.Model, noise: Noise | None) -> Iterator[None]:
+    """In the model's own precision, with shared draws for every dropout layer; as before afterwards."""
+    found = [item for item in model._flatten_layers() if isinstance(item, Dropout)]
+    names = {id(item): name for name, item in walk(model)} if found and noise is not None else {}
+    try:
+        for item in found:
+            item.shared = None if noise is None else (names[id(item)], noise)
+        with precision(model.variable_dtype):
+            yield
+    finally:
+        for item in found:
+            item.shared = None
+
+
+def walk(item: Any, name: str = "") -> Iterator[tuple[str, keras.layers.Layer]]:
+    """Every layer with its attribute path, from a layer's public attributes and their lists."""
+    yield name, item
+    for key, value in vars(item).items():
+        if key.startswith("_"):
+            continue
+        path = f"{name}.{key}" if name else key
+        if isinstance(value, keras.layers.Layer):
+            yield from walk(value, path)
+        elif isinstance(value, list | tuple):
+            for index, entry in enumerate(value):
+                if isinstance(entry, keras.layers.Layer):
+                    yield from walk(entry, f"{path}.{index}")
+
+
+@contextlib.contextmanager
+def _tapped(model: keras.Model, spec: Spec, calls: dict[str, Call] | None) -> Iterator[None]:
+    """Record the call of every part in `calls`, in the order in which they finish.
+
+    Keras has no hooks, so each layer's `call` is shadowed on the instance for the time being.
+    """
+
+    def shadow(part: Part, call: Any) -> Any:
+        def recorded(*args: Any, **options: Any) -> Any:
+            output = call(*args, **options)
+            inputs = tuple(None if value is None else _numpy(value) for value in args[: len(part.inputs)])
+            calls[part.name] = Call(inputs, _numpy(output))  # type: ignore[index]
+            return output
+
+        return recorded
+
+    shadowed = [(layer(model, part.name), part) for part in spec.parts()] if calls is not None else []
+    try:
+        for item, part in shadowed:
+            item.__dict__["call"] = shadow(part, item.call)
+        yield
+    finally:
+        for item, _ in shadowed:
+            item.__dict__.pop("call", None)

@@ -1,0 +1,58 @@
+"""Batch normalisation. See core/techniques/batch_norm.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from ...core.technique import Arrays
+from ...core.techniques.batch_norm import BatchNorm as Spec
+
+
+@keras.saving.register_keras_serializable("diglot")
+class UnbiasedBatchNormalization(keras.layers.BatchNormalization):
+    """`keras.layers.BatchNormalization` whose running variance takes the variance divided by n - 1."""
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        if not training or not self.trainable:
+            return super().call(x, training=training)
+        mean, variance = ops.moments(x, axes=list(range(len(x.shape) - 1)))
+        count = ops.cast(ops.size(x), x.dtype) / x.shape[-1]
+        kept = ops.cast(self.momentum, x.dtype)
+        self.moving_mean.assign(kept * self.moving_mean + (1 - kept) * mean)
+        self.moving_variance.assign(kept * self.moving_variance + (1 - kept) * variance * count / (count - 1))
+        return ops.batch_normalization(
+            x, mean, variance, axis=-1, offset=self.beta, scale=self.gamma, epsilon=self.epsilon
+        )
+
+
+def build(spec: Spec, channels: int, *, image: bool = True) -> keras.layers.BatchNormalization:
+    unbiased = spec.running_variance == "unbiased"
+    layer = UnbiasedBatchNormalization if unbiased else keras.layers.BatchNormalization
+    return layer(epsilon=spec.epsilon, momentum=1 - spec.momentum)
+
+
+def trace(spec: Spec, case: Arrays) -> Arrays:
+    layer = build(spec, len(case["mean"]))
+    layer.build(case["x"].shape)
+    state = {"gamma": "gamma", "beta": "beta", "moving_mean": "mean", "moving_variance": "variance"}
+    for leaf, name in state.items():
+        getattr(layer, leaf).assign(case[name])
+    x = tf.convert_to_tensor(case["x"])
+    fixed = layer(x, training=False)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        trained = layer(x, training=True)
+    gradients = tape.gradient(trained, (x, layer.gamma.value, layer.beta.value), case["cotangent"])
+    return {
+        "training output": trained.numpy(),
+        "evaluation output": fixed.numpy(),
+        "mean": layer.moving_mean.numpy(),
+        "variance": layer.moving_variance.numpy(),
+        "gradient of x": gradients[0].numpy(),
+        "gradient of gamma": gradients[1].numpy(),
+        "gradient of beta": gradients[2].numpy(),
+    }

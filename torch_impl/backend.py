@@ -1,0 +1,245 @@
+"""The PyTorch side of core/backend.py's Protocol."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..core import registry
+from ..core.backend import Call, Recipe, Run
+from ..core.errors import StateError
+from ..core.noise import Noise
+from ..core.spec import Part, Spec
+from ..core.state import State, fit
+from ..core.technique import Arrays, Technique
+from .initializers import initialise
+from .layout import inputs_to_native, path, to_canonical, to_native
+from .techniques.dropout import Dropout
+
+
+def build(spec: Spec, dtype: str = "float32") -> nn.Module:
+    model: nn.Module = sibling(spec).build(spec).to(getattr(torch, dtype))
+    initialise(model, spec)
+    return model
+
+
+def sibling(spec: Spec | Technique) -> Any:
+    """The module of this side that implements a spec."""
+    return importlib.import_module(registry.sibling(spec, "torch"))
+
+
+def get_state(model: nn.Module) -> State:
+    arrays = {}
+    for weight, tensor in _tensors(model, spec_of(model)).items():
+        arrays[weight.name] = to_canonical(_numpy(tensor).copy(), weight.axes, weight.factors)
+    return arrays
+
+
+def set_state(model: nn.Module, state: State) -> None:
+    spec = spec_of(model)
+    fit(spec, state)
+    with torch.no_grad():
+        for weight, tensor in _tensors(model, spec).items():
+            array = to_native(np.asarray(state[weight.name]), weight.axes, weight.factors)
+            tensor.copy_(torch.from_numpy(np.ascontiguousarray(array)))
+
+
+def forward(
+    model: nn.Module, inputs: Arrays, *, training: bool = False, noise: Noise | None = None, taps: bool = False
+) -> Run:
+    spec = spec_of(model)
+    calls: dict[str, Call] = {}
+    with _mode(model, training, noise), _tapped(model, spec, calls if taps else None), torch.no_grad():
+        result = model(*_inputs(model, spec, inputs))
+    return Run(_named(spec, result), calls)
+
+
+def gradients(model: nn.Module, batch: Arrays, loss: Technique, *, noise: Noise | None = None) -> Arrays:
+    spec = spec_of(model)
+    tensors = _inputs(model, spec, batch)
+    sources = {f"gradient of {weight.name}": (weight, tensor) for weight, tensor in _trainable(model, spec).items()}
+    for declared, tensor in zip(spec.inputs(), tensors, strict=True):
+        if tensor.is_floating_point():
+            sources[f"gradient of {declared.name}"] = (declared, tensor.requires_grad_())
+    with _mode(model, True, noise):
+        value = _loss(model, spec, tensors, batch, sibling(loss).build(loss))
+    found = torch.autograd.grad(value, [tensor for _, tensor in sources.values()])
+    result: Arrays = {"loss": _numpy(value)}
+    for (name, (declared, _)), gradient in zip(sources.items(), found, strict=True):
+        result[name] = to_canonical(_numpy(gradient), declared.axes, getattr(declared, "factors", ()))
+    return result
+
+
+def train(model: nn.Module, batches: Sequence[Arrays], recipe: Recipe, *, noise: Noise | None = None) -> Arrays:
+    spec = spec_of(model)
+    named = _trainable(model, spec)
+    weights = list(named.values())
+    optimizer_of = sibling(recipe.optimizer)
+    optimizer = optimizer_of.build(recipe.optimizer, weights)
+    loss = sibling(recipe.loss).build(recipe.loss)
+    scheduler = sibling(recipe.schedule).build(recipe.schedule, optimizer) if recipe.schedule else None
+    losses = []
+    with _mode(model, True, noise):
+        for step, batch in enumerate(batches):
+            if noise is not None:
+                noise.step = step
+            optimizer.zero_grad()
+            value = _loss(model, spec, _inputs(model, spec, batch), batch, loss)
+            value.backward()
+            if recipe.clip:
+                sibling(recipe.clip).clip(recipe.clip, weights)
+            optimizer.step()
+            if scheduler is not None:
+                scheduler.step()
+            losses.append(_numpy(value))
+    result: Arrays = {"loss": np.stack(losses), **get_state(model)}
+    for slot, tensors in optimizer_of.slots(optimizer, weights).items():
+        for weight, tensor in zip(named, tensors, strict=True):
+            result[f"{slot} of {weight.name}"] = to_canonical(_numpy(tensor), weight.axes, weight.factors)
+    return result
+
+
+def replay(
+    model: nn.Module, part: Part, inputs: Sequence[Any], cotangent: np.ndarray, noise: Noise | None
+) -> Arrays:
+    module = model.get_submodule(part.name)
+    tensors = [_tensor(model, array) for array in inputs_to_native(part, inputs)]
+    sources = {f"gradient of input {i}": (part.inputs[i], tensor.requires_grad_(), part.factors)
+               for i, tensor in enumerate(tensors) if tensor is not None and tensor.is_floating_point()}  # fmt: skip
+    inside = {
+        weight: tensor
+        for weight, tensor in _tensors(model, spec_of(model)).items()
+        if not part.name or weight.owner == part.name or weight.owner.startswith(f"{part.name}.")
+    }
+    for weight, tensor in inside.items():
+        if weight.trainable:
+            sources[f"gradient of {weight.name}"] = (weight.axes, tensor, weight.factors)
+    result: Arrays = {}
+    with _mode(model, False, noise), torch.no_grad():
+        result["evaluation output"] = to_canonical(_numpy(module(*tensors)), part.output)
+    with _mode(model, True, noise):
+        output = module(*tensors)
+    result["training output"] = to_canonical(_numpy(output), part.output)
+    for weight, tensor in inside.items():
+        if not weight.trainable:
+            result[weight.name] = _numpy(tensor).copy()
+    if output.requires_grad:
+        upstream = _tensor(model, to_native(cotangent, part.output))
+        leaves = [tensor for _, tensor, _ in sources.values()]
+        found = torch.autograd.grad(output, leaves, upstream, allow_unused=True)
+        for (name, (axes, leaf, factors)), gradient in zip(sources.items(), found, strict=True):
+            filled = torch.zeros_like(leaf) if gradient is None else gradient
+            result[name] = to_canonical(_numpy(filled), axes, factors)
+    return result
+
+
+def trace(technique: Technique, case: Arrays, dtype: str = "float64") -> Arrays:
+    cast = {name: array.astype(dtype) if array.dtype.kind == "f" else array for name, array in case.items()}
+    result: Arrays = sibling(technique).trace(technique, cast)
+    return result
+
+
+def spec_of(model: nn.Module) -> Spec:
+    """The spec that a model was built from. Raises StateError for any other model."""
+    spec = getattr(model, "spec", None)
+    if not isinstance(spec, Spec):
+        raise StateError(f"{type(model).__name__} was not built by diglot.build, so it has no spec to name its weights")
+    return spec
+
+
+def _tensors(model: nn.Module, spec: Spec) -> dict[Any, torch.Tensor]:
+    """Every tensor of the model by its weight, in a strict bijection."""
+    held = {**dict(model.named_parameters(remove_duplicate=False)), **_buffers(model)}
+    wanted = {path(weight): weight for weight in spec.weights()}
+    wrong = [f"{name} is missing" for name in wanted if name not in held]
+    wrong += [f"{name} is not in the spec" for name in held if name not in wanted]
+    for name, weight in wanted.items():
+        shape = to_native(np.broadcast_to(np.float32(0), weight.shape), weight.axes, weight.factors).shape
+        if name in held and tuple(held[name].shape) != shape:
+            wrong.append(f"{name} is {tuple(held[name].shape)} and should be {shape}")
+    if wrong:
+        raise StateError(f"the PyTorch model of {spec.name} does not fit its spec: {'; '.join(wrong)}")
+    return {weight: held[name] for name, weight in wanted.items()}
+
+
+def _buffers(model: nn.Module) -> dict[str, torch.Tensor]:
+    kept = model.state_dict(keep_vars=True)
+    return {name: tensor for name, tensor in model.named_buffers() if name in kept and tensor.is_floating_point()}
+
+
+def _trainable(model: nn.Module, spec: Spec) -> dict[Any, torch.Tensor]:
+    return {weight: tensor for weight, tensor in _tensors(model, spec).items() if weight.trainable}
+
+
+def _loss(model: nn.Module, spec: Spec, tensors: list[torch.Tensor], batch: Arrays, loss: Any) -> torch.Tensor:
+    target = spec.targets()
+    result: torch.Tensor = loss(model(*tensors), _tensor(model, to_native(batch[target.name], target.axes)))
+    return result
+
+
+def _inputs(model: nn.Module, spec: Spec, arrays: Arrays) -> list[torch.Tensor]:
+    return [_tensor(model, to_native(arrays[declared.name], declared.axes)) for declared in spec.inputs()]
+
+
+def _named(spec: Spec, result: Any) -> Arrays:
+    tensors = result if isinstance(result, tuple) else (result,)
+    return {
+        declared.name: to_canonical(_numpy(tensor), declared.axes)
+        for declared, tensor in zip(spec.outputs(), tensors, strict=True)
+    }
+
+
+def _tensor(model: nn.Module, array: Any) -> Any:
+    if array is None:
+        return None
+    tensor = torch.from_numpy(np.ascontiguousarray(array).copy())
+    return tensor.to(next(model.parameters()).dtype) if tensor.is_floating_point() else tensor
+
+
+def _numpy(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().cpu().numpy()
+
+
+@contextlib.contextmanager
+def _mode(model: nn.Module, training: bool, noise: Noise | None) -> Iterator[None]:
+    """Evaluation or training mode, with shared draws for every dropout layer; as before afterwards."""
+    before = model.training
+    layers = {name: module for name, module in model.named_modules() if isinstance(module, Dropout)}
+    try:
+        model.train(training)
+        for name, layer in layers.items():
+            layer.shared = None if noise is None else (name, noise)
+        yield
+    finally:
+        model.train(before)
+        for layer in layers.values():
+            layer.shared = None
+
+
+@contextlib.contextmanager
+def _tapped(model: nn.Module, spec: Spec, calls: dict[str, Call] | None) -> Iterator[None]:
+    """Record the call of every part in `calls`, in the order in which they finish."""
+
+    def record(part: Part) -> Any:
+        def hook(_: nn.Module, args: tuple[Any, ...], output: torch.Tensor) -> None:
+            inputs = tuple(
+                None if tensor is None else to_canonical(_numpy(tensor), axes, part.factors)
+                for axes, tensor in zip(part.inputs, args, strict=False)
+            )
+            calls[part.name] = Call(inputs, to_canonical(_numpy(output), part.output))  # type: ignore[index]
+
+        return hook
+
+    parts = spec.parts() if calls is not None else ()
+    handles = [model.get_submodule(part.name).register_forward_hook(record(part)) for part in parts]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
