@@ -51,6 +51,9 @@ class Backend(Protocol):
     def build(self, spec: Spec, dtype: str = "float32") -> Any:
         """An ordinary model of this framework, built, with initial values drawn by the framework."""
 
+    def parameter_count(self, model: Any) -> int:
+        """The number of trainable numbers, as the framework counts them."""
+
     def get_state(self, model: Any) -> State:
         """The canonical state of a model."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +14,10 @@ from numpy.typing import NDArray
 from . import verdict
 from .technique import Arrays
 from .verdict import Verdict
+
+
+Sides = tuple[str, str]
+SIDES = ("PyTorch", "Keras")
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,10 @@ class Comparison:
     floor: float
     complaint: str = ""
 
+    def renamed(self, name: str) -> Comparison:
+        """The same finding under another name."""
+        return dataclasses.replace(self, name=name)
+
 
 def _failed(name: str, complaint: str) -> Comparison:
     return Comparison(name, Verdict.DIFFERENT, math.inf, 0.0, math.inf, 0.0, complaint)
@@ -42,67 +51,78 @@ def _discrete(name: str, one: NDArray[Any], other: NDArray[Any]) -> Comparison:
     return Comparison(name, Verdict.EQUAL, 0.0, 17.0, 0.0, 0.0)
 
 
-def unlike(one: NDArray[Any], other: NDArray[Any]) -> str:
+def unlike(one: NDArray[Any], other: NDArray[Any], sides: Sides) -> str:
     """Why two arrays cannot be compared, or the empty string."""
     if one.shape != other.shape:
-        return f"the shapes are {one.shape} in PyTorch and {other.shape} in Keras"
+        return f"the shapes are {one.shape} in {sides[0]} and {other.shape} in {sides[1]}"
     if np.issubdtype(one.dtype, np.floating) != np.issubdtype(other.dtype, np.floating):
-        return f"the kinds of number are {one.dtype} in PyTorch and {other.dtype} in Keras"
+        return f"the kinds of number are {one.dtype} in {sides[0]} and {other.dtype} in {sides[1]}"
     if not one.size:
         return "the tensor is empty, so nothing was compared"
-    for side, array in (("PyTorch", one), ("Keras", other)):
+    for side, array in zip(sides, (one, other), strict=True):
         if np.issubdtype(array.dtype, np.floating) and not np.all(np.isfinite(array)):
             return f"{int(np.sum(~np.isfinite(array)))} of {array.size} values are not finite in {side}"
     return ""
 
 
-def agreeing(difference: float, magnitude: float) -> float:
-    """The number of decimal digits that agree, relative to the largest element; 17 for no difference at all."""
-    if difference == 0:
+def agreeing(difference: float, magnitude: float, floor: float) -> float:
+    """The number of decimal digits that agree, relative to the largest element.
+
+    17 for no difference at all, and for a tensor that is nothing but noise on both sides: such a zero has no digits.
+    """
+    if difference == 0 or not verdict.is_seen(magnitude / max(floor, math.ulp(0.0))):
         return 17.0
-    return max(0.0, min(17.0, -math.log10(difference / magnitude))) if magnitude else 0.0
+    return max(0.0, min(17.0, -math.log10(difference / magnitude)))
 
 
-def one(
-    name: str, torch: NDArray[Any], keras: NDArray[Any], floor: float, wide_floor: float | None = None
+def pair(
+    name: str,
+    one: NDArray[Any],
+    other: NDArray[Any],
+    floor: float,
+    wide_floor: float | None = None,
+    sides: Sides = SIDES,
 ) -> Comparison:
-    """Compare one tensor. A missing floor is an error of the caller; discrete tensors need none."""
-    if complaint := unlike(torch, keras):
+    """Compare one tensor of two sides. Discrete tensors need no floor, and must be equal."""
+    if complaint := unlike(one, other, sides):
         return _failed(name, complaint)
-    if not np.issubdtype(torch.dtype, np.floating):
-        return _discrete(name, torch, keras)
-    wide = torch.astype(np.float64), keras.astype(np.float64)
-    difference = float(np.max(np.abs(wide[0] - wide[1])))
-    magnitude = float(max(np.max(np.abs(wide[0])), np.max(np.abs(wide[1]))))
-    ratio = difference / floor if difference else 0.0
+    if not np.issubdtype(one.dtype, np.floating):
+        return _discrete(name, one, other)
+    first, second = one.astype(np.float64), other.astype(np.float64)
+    difference = float(np.max(np.abs(first - second)))
+    magnitude = float(max(np.max(np.abs(first)), np.max(np.abs(second))))
+    ratio = difference / max(floor, math.ulp(0.0)) if difference else 0.0
     wide_ratio = None if not wide_floor else difference / wide_floor
-    return Comparison(
-        name, verdict.of_ratio(ratio, wide_ratio), ratio, agreeing(difference, magnitude), difference, floor
-    )
+    digits = agreeing(difference, magnitude, floor)
+    return Comparison(name, verdict.of_ratio(ratio, wide_ratio), ratio, digits, difference, floor)
 
 
 def every(
-    torch: Arrays, keras: Arrays, floors: dict[str, float], wide_floors: dict[str, float] | None = None
+    one: Arrays,
+    other: Arrays,
+    floors: dict[str, float],
+    wide_floors: dict[str, float] | None = None,
+    sides: Sides = SIDES,
 ) -> list[Comparison]:
-    """Compare all tensors of both sides by name, in order. What one side lacks is a difference, never skipped."""
+    """Compare all tensors of two sides by name, in order. What one side lacks is a difference, never skipped."""
     result = []
-    for name in {**torch, **keras}:
-        if name not in torch or name not in keras:
-            result.append(_failed(name, f"only {'Keras' if name in keras else 'PyTorch'} has it"))
+    for name in {**one, **other}:
+        if name not in one or name not in other:
+            result.append(_failed(name, f"only {sides[1] if name in other else sides[0]} has it"))
         else:
             wide = (wide_floors or {}).get(name)
-            result.append(one(name, torch[name], keras[name], floors.get(name, 0.0) or math.ulp(0.0), wide))
+            result.append(pair(name, one[name], other[name], floors.get(name, 0.0), wide, sides))
     return result
 
 
-def bitwise(torch: Arrays, keras: Arrays) -> list[Comparison]:
+def bitwise(before: Arrays, after: Arrays) -> list[Comparison]:
     """Compare all tensors for identical bits."""
     result = []
-    for name in {**torch, **keras}:
-        if name not in torch or name not in keras:
-            result.append(_failed(name, f"only {'the second' if name in keras else 'the first'} has it"))
+    for name in {**before, **after}:
+        if name not in before or name not in after:
+            result.append(_failed(name, "it was lost" if name in before else "it was not there before"))
             continue
-        first, second = torch[name], keras[name]
+        first, second = before[name], after[name]
         same = first.dtype == second.dtype and first.shape == second.shape and first.tobytes() == second.tobytes()
         result.append(
             Comparison(name, Verdict.EQUAL, 0.0, 17.0, 0.0, 0.0) if same else _failed(name, "the bits are not the same")

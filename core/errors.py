@@ -15,7 +15,11 @@ class SpecError(DiglotError, ValueError):
 
 
 class StateError(DiglotError, ValueError):
-    """A state does not fit its spec, weight for weight."""
+    """A state does not fit its spec, weight for weight. `weights` names those of the spec that are concerned."""
+
+    def __init__(self, message: str, weights: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.weights = weights
 
 
 class CheckpointError(DiglotError, ValueError):

@@ -35,7 +35,7 @@ def movement(base: Arrays, *others: Arrays) -> dict[str, float]:
     """The largest movement of each float tensor, and at least one unit in the last place of its largest element."""
     result = {}
     for name, array in base.items():
-        if np.issubdtype(array.dtype, np.floating) and array.size:
+        if np.issubdtype(array.dtype, np.floating) and array.size and np.all(np.isfinite(array)):
             moves = [float(np.max(np.abs(other[name] - array))) for other in others]
             result[name] = max(*moves, float(np.spacing(np.max(np.abs(array)))))
     return result

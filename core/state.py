@@ -82,7 +82,8 @@ def fit(spec: Spec, state: Mapping[str, Any]) -> None:
         if names
     ]
     if complaints:
-        raise StateError(f"the state does not fit {spec.name}; {'; '.join(complaints)}")
+        named = tuple(name for name in wanted if shapes.get(name) != wanted[name])
+        raise StateError(f"the state does not fit {spec.name}; {'; '.join(complaints)}", named)
     for name, value in state.items():
         if not np.issubdtype(np.asarray(value).dtype, np.floating):
             raise StateError(f"{name} of {spec.name} must hold floating-point numbers, not {np.asarray(value).dtype}")

@@ -1,0 +1,141 @@
+"""Diglot: each neural network once as a spec and twice as code, in PyTorch and in Keras, proven to be the same.
+
+Every verb here is a few lines; the work is done in `diglot.core`. Nothing is imported before it is needed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .core.results import Report
+    from .core.spec import Hyperparameters, Spec
+
+__all__ = [
+    "build",
+    "check",
+    "get_state",
+    "initial_state",
+    "load",
+    "save",
+    "set_state",
+    "spec",
+    "specs",
+    "techniques",
+]
+__version__ = "0.1.0"
+
+
+def spec(name: str, **fields: Any) -> Any:
+    """The spec of this name or preset, a frozen dataclass, with any field overridden.
+
+    Raises SpecError for an unknown name (with the nearest ones), an unknown field, or a value against its rule.
+    """
+    from .core import registry
+
+    return registry.make(name, **fields)
+
+
+def specs() -> tuple[str, ...]:
+    """The names of the architectures and of their presets."""
+    from .core import registry
+
+    owners = registry.architectures()
+    return (*owners, *(name for name, (owner, _) in registry.presets().items() if owner in owners))
+
+
+def techniques() -> tuple[str, ...]:
+    """The names of the training techniques and of their presets."""
+    from .core import registry
+
+    owners = registry.techniques()
+    return (*owners, *(name for name, (owner, _) in registry.presets().items() if owner in owners))
+
+
+def build(spec: Spec, side: str, dtype: str = "float32") -> Any:
+    """An ordinary model: a `torch.nn.Module` (side `torch`) or a built `keras.Model` (side `keras`).
+
+    Raises MissingFrameworkError, with the extra to install, where the side's framework is missing.
+    """
+    from .core import backend
+    from .core.errors import SpecError
+    from .core.spec import Spec
+
+    if not isinstance(spec, Spec):
+        raise SpecError(f"build takes the spec of an architecture, from diglot.spec(NAME), not {spec!r}")
+    if dtype not in ("float32", "float64"):
+        raise SpecError(f"dtype must be float32 or float64, not {dtype!r}")
+    return backend.load(side).build(spec, dtype)
+
+
+def initial_state(spec: Spec, seed: int = 0) -> dict[str, Any]:
+    """The canonical state that training starts from, `{name: float32 array}`, channels last, drawn by the seed."""
+    from .core import state
+
+    return state.initial_state(spec, seed)
+
+
+def get_state(model: Any) -> dict[str, Any]:
+    """The canonical state of a model that `build` made, `{name: array}`."""
+    return _side_of(model).get_state(model)
+
+
+def set_state(model: Any, state: Mapping[str, Any]) -> None:
+    """Copy a canonical state into a model that `build` made.
+
+    Raises StateError that names every missing, extra and misshapen weight; the model is then as before.
+    """
+    _side_of(model).set_state(model, dict(state))
+
+
+def save(path: str | os.PathLike[str], spec: Spec, state: Mapping[str, Any]) -> None:
+    """Write a spec and its state to a safetensors file, complete or not at all.
+
+    Raises StateError where the two do not fit, and CheckpointError where the file cannot be written.
+    """
+    from .core import checkpoint
+
+    checkpoint.save(path, spec, dict(state))
+
+
+def load(path: str | os.PathLike[str]) -> tuple[Spec, dict[str, Any]]:
+    """The spec and the state of a file that `save` wrote.
+
+    Raises CheckpointError for a missing, truncated or foreign file; nothing is loaded in part.
+    """
+    from .core import checkpoint
+
+    return checkpoint.load(path)
+
+
+def check(
+    names: str | Hyperparameters | Sequence[str | Hyperparameters] | None = None,
+    *,
+    checks: str | Sequence[str] | None = None,
+    dtypes: str | Sequence[str] = ("float64", "float32"),
+    seed: int = 0,
+    workers: int | None = None,
+) -> Report:
+    """Check that both sides of specs, presets or techniques are the same; None is all of them.
+
+    The name of a spec stands for its small presets. `workers` above 1 runs the cells in processes of their own.
+    Raises SpecError for an unknown name or check, and MissingFrameworkError where a side is not installed.
+    """
+    from .core import runner
+
+    return runner.run(runner.plan(names, checks, dtypes, seed), workers=workers)
+
+
+def _side_of(model: Any) -> Any:
+    from .core import backend
+    from .core.errors import StateError
+
+    torch, keras = sys.modules.get("torch"), sys.modules.get("keras")
+    if torch is not None and isinstance(model, torch.nn.Module):
+        return backend.load("torch")
+    if keras is not None and isinstance(model, keras.Model):
+        return backend.load("keras")
+    raise StateError(f"{type(model).__name__} is neither a PyTorch module nor a Keras model")

@@ -37,6 +37,10 @@ def sibling(spec: Spec | Technique) -> Any:
     return importlib.import_module(registry.sibling(spec, "keras"))
 
 
+def parameter_count(model: keras.Model) -> int:
+    return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+
+
 def get_state(model: keras.Model) -> State:
     return {weight.name: _numpy(found).copy() for weight, found in _variables(model, spec_of(model)).items()}
 
@@ -149,19 +153,21 @@ def spec_of(model: keras.Model) -> Spec:
 
 def _variables(model: keras.Model, spec: Spec) -> dict[Weight, Any]:
     """Every variable of the model by its weight, in a strict bijection."""
-    result, wrong = {}, []
+    result, wrong, named = {}, [], []
     for weight in spec.weights():
         try:
             result[weight] = variable(model, weight)
         except (AttributeError, IndexError, KeyError):
             wrong.append(f"{weight.name} is missing")
+            named.append(weight.name)
             continue
         if tuple(result[weight].shape) != weight.shape:
             wrong.append(f"{weight.name} is {tuple(result[weight].shape)} and should be {weight.shape}")
-    named = {id(found) for found in result.values()}
-    wrong += [f"{found.path} is not in the spec" for found in model.weights if id(found) not in named]
+            named.append(weight.name)
+    wanted = {id(found) for found in result.values()}
+    wrong += [f"{found.path} is not in the spec" for found in model.weights if id(found) not in wanted]
     if wrong:
-        raise StateError(f"the Keras model of {spec.name} does not fit its spec: {'; '.join(wrong)}")
+        raise StateError(f"the Keras model of {spec.name} does not fit its spec: {'; '.join(wrong)}", tuple(named))
     return result
 
 
@@ -233,11 +239,14 @@ def _tapped(model: keras.Model, spec: Spec, calls: dict[str, Call] | None) -> It
 
         return recorded
 
-    shadowed = [(layer(model, part.name), part) for part in spec.parts()] if calls is not None else []
+    found = [(vars(layer(model, part.name)), layer(model, part.name).call, part) for part in spec.parts() if calls is not None]
+    before = [attributes.get("call") for attributes, _, _ in found]
     try:
-        for item, part in shadowed:
-            item.__dict__["call"] = shadow(part, item.call)
+        for attributes, call, part in found:
+            attributes["call"] = shadow(part, call)
         yield
     finally:
-        for item, _ in shadowed:
-            item.__dict__.pop("call", None)
+        for (attributes, _, _), call in zip(found, before, strict=True):
+            attributes.pop("call")
+            if call is not None:
+                attributes["call"] = call

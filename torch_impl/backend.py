@@ -34,6 +34,10 @@ def sibling(spec: Spec | Technique) -> Any:
     return importlib.import_module(registry.sibling(spec, "torch"))
 
 
+def parameter_count(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
 def get_state(model: nn.Module) -> State:
     arrays = {}
     for weight, tensor in _tensors(model, spec_of(model)).items():
@@ -93,7 +97,9 @@ def train(model: nn.Module, batches: Sequence[Arrays], recipe: Recipe, *, noise:
             value = _loss(model, spec, _inputs(model, spec, batch), batch, loss)
             value.backward()
             if recipe.clip:
-                sibling(recipe.clip).clip(recipe.clip, weights)
+                clipped = sibling(recipe.clip).clip(recipe.clip, [weight.grad for weight in weights])
+                for weight, gradient in zip(weights, clipped, strict=True):
+                    weight.grad = gradient
             optimizer.step()
             if scheduler is not None:
                 scheduler.step()
@@ -122,15 +128,15 @@ def replay(
             sources[f"gradient of {weight.name}"] = (weight.axes, tensor, weight.factors)
     result: Arrays = {}
     with _mode(model, False, noise), torch.no_grad():
-        result["evaluation output"] = to_canonical(_numpy(module(*tensors)), part.output)
+        result["evaluation output"] = to_canonical(_numpy(module(*tensors)), part.output, part.factors)
     with _mode(model, True, noise):
         output = module(*tensors)
-    result["training output"] = to_canonical(_numpy(output), part.output)
+    result["training output"] = to_canonical(_numpy(output), part.output, part.factors)
     for weight, tensor in inside.items():
         if not weight.trainable:
             result[weight.name] = _numpy(tensor).copy()
     if output.requires_grad:
-        upstream = _tensor(model, to_native(cotangent, part.output))
+        upstream = _tensor(model, to_native(cotangent, part.output, part.factors))
         leaves = [tensor for _, tensor, _ in sources.values()]
         found = torch.autograd.grad(output, leaves, upstream, allow_unused=True)
         for (name, (axes, leaf, factors)), gradient in zip(sources.items(), found, strict=True):
@@ -158,13 +164,15 @@ def _tensors(model: nn.Module, spec: Spec) -> dict[Any, torch.Tensor]:
     held = {**dict(model.named_parameters(remove_duplicate=False)), **_buffers(model)}
     wanted = {path(weight): weight for weight in spec.weights()}
     wrong = [f"{name} is missing" for name in wanted if name not in held]
+    named = [weight.name for name, weight in wanted.items() if name not in held]
     wrong += [f"{name} is not in the spec" for name in held if name not in wanted]
     for name, weight in wanted.items():
         shape = to_native(np.broadcast_to(np.float32(0), weight.shape), weight.axes, weight.factors).shape
         if name in held and tuple(held[name].shape) != shape:
             wrong.append(f"{name} is {tuple(held[name].shape)} and should be {shape}")
+            named.append(weight.name)
     if wrong:
-        raise StateError(f"the PyTorch model of {spec.name} does not fit its spec: {'; '.join(wrong)}")
+        raise StateError(f"the PyTorch model of {spec.name} does not fit its spec: {'; '.join(wrong)}", tuple(named))
     return {weight: held[name] for name, weight in wanted.items()}
 
 
@@ -232,7 +240,7 @@ def _tapped(model: nn.Module, spec: Spec, calls: dict[str, Call] | None) -> Iter
                 None if tensor is None else to_canonical(_numpy(tensor), axes, part.factors)
                 for axes, tensor in zip(part.inputs, args, strict=False)
             )
-            calls[part.name] = Call(inputs, to_canonical(_numpy(output), part.output))  # type: ignore[index]
+            calls[part.name] = Call(inputs, to_canonical(_numpy(output), part.output, part.factors))  # type: ignore[index]
 
         return hook
 

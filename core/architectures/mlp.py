@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ..field import choice, flag, fraction, positive, sizes, whole
-from ..parts import IMAGE, VECTOR, batch_norm, block, dense
+from ..parts import FLAT, IMAGE, VECTOR, batch_norm, block, dense, flat_factors
 from ..spec import Init, Part, Spec, Tensor
 
 INITS = {"xavier": Init("xavier_uniform"), "he": Init("he_normal"), "normal": Init("normal", 0.02)}
@@ -78,6 +78,8 @@ class MLP(Spec):
     def parts(self) -> Iterator[Part]:
         init, width = INITS[self.weight_init], math.prod(self.input_shape)
         flattened = self.input_shape if len(self.input_shape) == 3 else None
+        if flattened is not None:
+            yield Part("flatten", (IMAGE,), f"batch {FLAT}", factors=flat_factors(flattened))
         for index, units in enumerate(self.hidden_dims):
             name = f"hidden.{index}"
             yield dense(f"{name}.dense", width, units, init, flattened=flattened)

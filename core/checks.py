@@ -1,0 +1,208 @@
+"""What is checked. Each check takes a pair and gives the comparisons that its verdict rests on."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from . import checkpoint, compare, floor, verdict
+from .axes import sizes_of
+from .backend import SIDES
+from .compare import Comparison
+from .errors import StateError
+from .noise import generator
+from .pair import STEPS, Job, Pair, buffers
+from .state import State
+from .technique import Arrays
+from .verdict import Verdict
+
+NUDGE = 1e-3
+
+
+@dataclass
+class Outcome:
+    """What a check found. `complaints` are findings that no comparison of tensors shows, each with the part or None."""
+
+    comparisons: list[Comparison]
+    complaints: list[tuple[str | None, str]] = field(default_factory=list)
+    sensitivity: float | None = None
+
+
+Check = Callable[[Pair, str], Outcome]
+
+
+def structure(pair: Pair, dtype: str) -> Outcome:
+    """Both models have exactly the spec's weights, as many numbers as it counts, and its outputs."""
+    spec, found = pair.spec, Outcome([])
+    for side in SIDES:
+        backend = pair.side(side)
+        model = pair.model(side, dtype)
+        try:
+            state = backend.get_state(model)
+        except StateError as error:
+            found.complaints.append((error.weights[0].rpartition(".")[0] if error.weights else None, str(error)))
+            continue
+        counted = backend.parameter_count(model)
+        declared = {weight.name: np.array(weight.shape) for weight in spec.weights()}
+        shapes = {name: np.array(array.shape) for name, array in state.items()}
+        declared["parameter count"], shapes["parameter count"] = np.array(spec.parameter_count()), np.array(counted)
+        batch = pair.batches()[0]
+        outputs = backend.forward(model, batch).outputs
+        for tensor in spec.outputs():
+            known = {**sizes_of(spec.inputs()[0].axes, batch[spec.inputs()[0].name].shape)}
+            known["channels"] = tensor.shape[-1] or 0
+            declared[tensor.name] = np.array([known[axis] for axis in tensor.axes.split()])
+            shapes[tensor.name] = np.array(outputs[tensor.name].shape)
+        name = "PyTorch" if side == "torch" else "Keras"
+        found.comparisons += compare.every(declared, shapes, {}, sides=("the spec", name))
+    return found
+
+
+def _forward(pair: Pair, training: bool) -> Job:
+    def job(side: str, state: State, batches: list[Arrays]) -> Arrays:
+        model, backend = pair.loaded(side, state), pair.side(side)
+        run = backend.forward(model, batches[0], training=training, noise=pair.noise() if training else None)
+        return {**run.outputs, **(buffers(pair.spec, backend.get_state(model)) if training else {})}
+
+    return job
+
+
+def forward(pair: Pair, dtype: str) -> Outcome:
+    """Outputs in evaluation mode; and that they could have differed: they move with each input and each weight."""
+    job, batches = _forward(pair, training=False), pair.batches()
+    found = Outcome(pair.measure(job, batches))
+    base = pair.run("torch", job, batches)
+    floors = floor.movement(base, pair.run("torch", job, batches, floor.NARROW))
+    movements = {}
+    for weight in pair.spec.weights():
+        coins = generator(pair.seed, f"nudge {weight.name}").choice([-NUDGE, NUDGE], weight.shape)
+        changed = {**pair.state, weight.name: pair.state[weight.name] * (1 + coins)}
+        movements[weight.name] = _movement(base, job("torch", changed, batches), floors)
+        if weight.inert and verdict.is_seen(movements[weight.name]):
+            found.complaints.append((weight.owner, f"{weight.name} is said to be inert, and outputs move with it"))
+    other = pair.spec.example(generator(pair.seed, "another example"))
+    for tensor in pair.spec.inputs():
+        given = batches[0][tensor.name]
+        changed_input = other[tensor.name] if tensor.dtype == "int" else given * (1 + NUDGE * np.sign(other[tensor.name]))
+        moved = _movement(base, job("torch", pair.state, [{**batches[0], tensor.name: changed_input}]), floors)
+        movements[tensor.name] = 0.0 if np.all(given == given.flat[0]) else moved
+    inert = {weight.name for weight in pair.spec.weights() if weight.inert}
+    active = {name: moved for name, moved in movements.items() if name not in inert}
+    found.sensitivity = min(active.values())
+    found.complaints += [
+        (name.rpartition(".")[0] or None, f"the outputs do not move with {name}, so this comparison could not fail")
+        for name, moved in active.items()
+        if not verdict.is_seen(moved)
+    ]
+    return found
+
+
+def _movement(base: Arrays, other: Arrays, floors: dict[str, float]) -> float:
+    return max(float(np.max(np.abs(other[name] - base[name]))) / floors[name] for name in base if name in floors)
+
+
+def forward_training(pair: Pair, dtype: str) -> Outcome:
+    """Outputs in training mode under shared dropout masks, and the buffers that the pass moved."""
+    return Outcome(pair.measure(_forward(pair, training=True), pair.batches()))
+
+
+def _gradients(pair: Pair) -> Job:
+    def job(side: str, state: State, batches: list[Arrays]) -> Arrays:
+        model, loss = pair.loaded(side, state), pair.recipe(side).loss
+        return pair.side(side).gradients(model, batches[0], loss, noise=pair.noise())
+
+    return job
+
+
+def gradients(pair: Pair, dtype: str) -> Outcome:
+    """In training mode: the loss, and its gradient for every trainable weight and every float input."""
+    return Outcome(pair.measure(_gradients(pair), pair.batches()))
+
+
+def training(pair: Pair, dtype: str) -> Outcome:
+    """Twenty steps: every loss, and at the end every weight, buffer and optimizer slot."""
+
+    def job(side: str, state: State, batches: list[Arrays]) -> Arrays:
+        return pair.side(side).train(pair.loaded(side, state), batches, pair.recipe(side), noise=pair.noise())
+
+    return Outcome(pair.measure(job, pair.batches(STEPS)))
+
+
+def round_trip(pair: Pair, dtype: str) -> Outcome:
+    """PyTorch -> canonical -> Keras -> canonical -> PyTorch, bitwise."""
+    start = {name: array.astype(dtype) for name, array in pair.state.items()}
+    state = start
+    for side in ("torch", "keras", "torch"):
+        state = pair.side(side).get_state(pair.loaded(side, state, dtype))
+    return Outcome(compare.bitwise(start, state))
+
+
+def file_round_trip(pair: Pair, dtype: str) -> Outcome:
+    """PyTorch -> file -> Keras, bitwise, and the spec with it."""
+    start = {name: array.astype(dtype) for name, array in pair.state.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state.safetensors"
+        checkpoint.save(path, pair.spec, pair.side("torch").get_state(pair.loaded("torch", start, dtype)))
+        spec, read = checkpoint.load(path)
+    found = Outcome(compare.bitwise(start, pair.side("keras").get_state(pair.loaded("keras", read, dtype))))
+    if spec != pair.spec:
+        found.complaints.append((None, "the file gives back another spec than was saved"))
+    return found
+
+
+def accuracy(pair: Pair, dtype: str) -> Outcome:
+    """float32 is measured: each side's error against its own float64, and the two errors against each other."""
+    state = {name: array.astype("float32").astype("float64") for name, array in pair.state.items()}
+    batch = {
+        name: array.astype("float32").astype("float64") if array.dtype.kind == "f" else array
+        for name, array in pair.batches()[0].items()
+    }
+
+    def run(side: str, dtype: str, move: str | None = None) -> Arrays:
+        weights, moved = (floor.moved(state, pair.seed, move), floor.moved(batch, pair.seed, move)) if move else (state, batch)
+        model, inputs = pair.inputs(side, dtype, weights, moved)
+        outputs = pair.side(side).forward(model, inputs).outputs
+        loss = pair.recipe(side).loss
+        return {**outputs, **pair.side(side).gradients(model, inputs, loss, noise=pair.noise())}
+
+    runs = [(run(side, "float64"), run(side, "float32"), run(side, "float32", floor.WIDE)) for side in SIDES]
+    return Outcome(compare_accuracy(*runs))
+
+
+def compare_accuracy(torch: tuple[Arrays, Arrays, Arrays], keras: tuple[Arrays, Arrays, Arrays]) -> list[Comparison]:
+    """Compare two sides' float32 errors. Each side gives its results in float64, in float32, and in float32 after
+    everything moved by a unit: an error below that movement counts as the movement, since no better can be had."""
+    result = []
+    floors = floor.larger(*[floor.movement(single, moved) for _, single, moved in (torch, keras)])
+    for name in torch[0]:
+        if name not in floors:
+            continue
+        errors = []
+        for exact, single, _ in (torch, keras):
+            complaint = compare.unlike(exact[name], single[name], ("float64", "float32"))
+            errors.append(math.inf if complaint else float(np.max(np.abs(single[name] - exact[name]))))
+        sizes = [max(error, floors[name]) for error in errors]
+        ratio = max(sizes) / min(sizes) if all(map(math.isfinite, sizes)) else math.inf
+        digits = compare.agreeing(max(errors), float(np.max(np.abs(torch[0][name]))), floors[name])
+        judged = verdict.of_accuracy(ratio)
+        side = "PyTorch" if errors[0] > errors[1] else "Keras"
+        text = "" if judged is Verdict.EQUAL else f"{side} is {ratio:.0f} times less accurate in float32"
+        result.append(Comparison(name, judged, ratio, digits, max(errors), floors[name], text))
+    return result
+
+
+CHECKS: dict[str, tuple[Check, tuple[str, ...]]] = {
+    "structure": (structure, ("float64",)),
+    "forward": (forward, ("float64",)),
+    "forward_training": (forward_training, ("float64",)),
+    "gradients": (gradients, ("float64",)),
+    "training": (training, ("float64",)),
+    "round_trip": (round_trip, ("float64", "float32")),
+    "file_round_trip": (file_round_trip, ("float64", "float32")),
+    "accuracy": (accuracy, ("float32",)),
+}

@@ -1,0 +1,100 @@
+"""A spec on both sides: the models, and the state, data and draws that both are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import backend, compare, floor, registry
+from .backend import SIDES, Backend, Recipe
+from .compare import Comparison
+from .noise import Noise, generator
+from .spec import Spec
+from .state import State, random_state
+from .technique import Arrays
+from .verdict import Verdict
+
+STEPS = 20
+Job = Callable[[str, State, list[Arrays]], Arrays]
+
+
+class Pair:
+    """One spec, checked with one seed. Models are built once per side and dtype, and hold no state between jobs."""
+
+    def __init__(self, spec: Spec, seed: int = 0) -> None:
+        self.spec: Spec = spec.rounded()
+        self.seed = seed
+        self.state = random_state(self.spec, seed)
+        self._models: dict[tuple[str, str], Any] = {}
+
+    def side(self, side: str) -> Backend:
+        """The backend of a side."""
+        return backend.load(side)
+
+    def build(self, side: str, dtype: str) -> Any:
+        """A new model."""
+        return self.side(side).build(self.spec, dtype)
+
+    def recipe(self, side: str) -> Recipe:
+        """How a side trains the network in a check."""
+        optimizer = registry.make("sgd", learning_rate=0.05, momentum=0.9).rounded()
+        return Recipe(optimizer, registry.make(self.spec.LOSS).rounded())
+
+    def model(self, side: str, dtype: str = "float64") -> Any:
+        """The model of a side."""
+        if (side, dtype) not in self._models:
+            self._models[side, dtype] = self.build(side, dtype)
+        return self._models[side, dtype]
+
+    def loaded(self, side: str, state: State, dtype: str = "float64") -> Any:
+        """The model of a side with a state."""
+        model = self.model(side, dtype)
+        self.side(side).set_state(model, state)
+        return model
+
+    def noise(self) -> Noise:
+        """The draws that both sides share."""
+        return Noise(self.seed)
+
+    def batches(self, count: int = 1) -> list[Arrays]:
+        """Inputs and targets, another batch for each step."""
+        return [self.spec.example(generator(self.seed, "example", step)) for step in range(count)]
+
+    def run(self, side: str, job: Job, batches: list[Arrays], move: str | None = None) -> Arrays:
+        """A job on one side; with `move`, after every weight and input has moved by a unit of that precision.
+
+        Each side moves by its own coins, so that the floor rests on two movements.
+        """
+        state = self.state
+        if move:
+            coins = 2 * self.seed + list(SIDES).index(side)
+            state = floor.moved(state, coins, move)
+            batches = [floor.moved(batch, coins + 1000 * step, move) for step, batch in enumerate(batches)]
+        return job(side, state, batches)
+
+    def floors(self, base: dict[str, Arrays], job: Job, batches: list[Arrays], move: str) -> dict[str, float]:
+        """The noise floor of every tensor: the larger of the two sides' own movements."""
+        moves = [floor.movement(base[side], self.run(side, job, batches, move)) for side in SIDES]
+        return floor.larger(*moves)
+
+    def measure(self, job: Job, batches: list[Arrays]) -> list[Comparison]:
+        """Both sides compared on a job, against the measured floor; the wider one is only run where it decides."""
+        base = {side: self.run(side, job, batches) for side in SIDES}
+        narrow = self.floors(base, job, batches, floor.NARROW)
+        found = compare.every(*base.values(), narrow)
+        if any(item.verdict is not Verdict.EQUAL and not item.complaint for item in found):
+            found = compare.every(*base.values(), narrow, self.floors(base, job, batches, floor.WIDE))
+        return found
+
+    def inputs(self, side: str, dtype: str, state: State, batch: Arrays) -> tuple[Any, Arrays]:
+        """A loaded model, and the batch, both in a precision."""
+        cast = {name: array.astype(dtype) if array.dtype.kind == "f" else array for name, array in batch.items()}
+        return self.loaded(side, {name: array.astype(dtype) for name, array in state.items()}, dtype), cast
+
+
+def buffers(spec: Spec, state: State) -> Arrays:
+    """The weights that training moves without a gradient."""
+    kept = [weight.name for weight in spec.weights() if not weight.trainable]
+    return {name: np.asarray(state[name]) for name in kept}

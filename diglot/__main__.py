@@ -1,0 +1,5 @@
+"""`python -m diglot` is the `diglot` command."""
+
+from .cli import main
+
+main()

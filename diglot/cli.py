@@ -1,0 +1,87 @@
+"""The `diglot` command. Exit status: 0 parity holds, 1 it does not, 2 the request was wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from .core.errors import DiglotError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Each neural network once as a spec and twice as code, in PyTorch and in Keras, proven to be the same.",
+)
+
+
+def main() -> None:
+    """Run the command line. A wrong request is one sentence on standard error and exit status 2."""
+    try:
+        app()
+    except DiglotError as error:
+        print(f"diglot: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:  # the reader of our output, `head` for one, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def version(wanted: bool) -> None:
+    if wanted:
+        from . import __version__
+
+        print(f"diglot {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        Optional[bool], typer.Option("--version", callback=version, is_eager=True, help="Print the version.")  # noqa: UP045
+    ] = None,
+) -> None:
+    """Options of the command itself."""
+
+
+@app.command("list")
+def list_all() -> None:
+    """Architectures, presets and techniques, with parameter counts."""
+    from .listing import show_list
+
+    show_list()
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="An architecture, preset or technique.")],
+    html: Annotated[Path | None, typer.Option(help="Write the page to this file instead.")] = None,
+) -> None:
+    """The spec, and both implementations side by side."""
+    from .listing import show_one
+
+    show_one(name, html)
+
+
+@app.command()
+def check(
+    names: Annotated[Optional[list[str]], typer.Argument(help="Specs, presets or techniques; all if none.")] = None,  # noqa: UP045
+    checks: Annotated[str | None, typer.Option(help="Only these checks, separated by commas.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="float64 or float32; both if not given.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of every state, input and draw.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes to run the cells in.")] = 1,
+    report: Annotated[Path | None, typer.Option(help="Folder for the JSON, JUnit, Markdown and HTML reports.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that the report folder holds.")] = False,
+) -> None:
+    """Check that both sides are the same network, and say where they are not."""
+    from .checking import run_check
+
+    if resume and report is None:
+        raise typer.BadParameter("it needs --report DIR, the folder of the run to go on with", param_hint="--resume")
+    chosen = checks.split(",") if checks is not None else None
+    passed = run_check(names or None, chosen, dtype, seed, workers, report, resume)
+    raise typer.Exit(0 if passed else 1)

@@ -1,0 +1,27 @@
+"""Clipping of all gradients by their common norm. See core/techniques/clip_by_global_norm.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from ...core.technique import Arrays
+from ...core.techniques.clip_by_global_norm import ClipByGlobalNorm as Spec
+
+
+def clip(spec: Spec, gradients: list[Any]) -> list[Any]:
+    # An embedding's gradient may hold several rows for one index, which must be added up before the norm is taken.
+    gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+    norm = tf.linalg.global_norm(gradients)
+    clipped, _ = tf.clip_by_global_norm(gradients, spec.max_norm, use_norm=norm + spec.epsilon)
+    return clipped
+
+
+def trace(spec: Spec, case: Arrays) -> Arrays:
+    result: Arrays = {}
+    for norm in ("long", "short"):
+        gradients = {name: tf.convert_to_tensor(array) for name, array in case.items() if name.startswith(f"{norm}.")}
+        clipped = clip(spec, list(gradients.values()))
+        result |= {f"clipped {name}": tensor.numpy() for name, tensor in zip(gradients, clipped, strict=True)}
+    return result

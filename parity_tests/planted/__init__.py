@@ -1,0 +1,98 @@
+"""The catalogue of planted bugs: each is a mistake that people make, put into one side, to be caught and located.
+
+One file per architecture or technique, found by scanning this folder; each holds a tuple `BUGS`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from diglot.core import backend
+from diglot.core.checks import CHECKS
+from diglot.core.pair import Pair
+from diglot.core.results import Cell
+from diglot.core.rules import Trio
+from diglot.core.runner import Task, judge
+from diglot.core.spec import Spec
+from diglot.core.technique import Arrays, Technique
+
+
+@dataclass(frozen=True)
+class ModelBug:
+    """A bug in the built model of one side. `where` is the canonical name of the part that must be blamed."""
+
+    name: str
+    spec: Spec
+    side: str
+    check: str
+    where: str
+    plant: Callable[[Any], None]
+
+
+@dataclass(frozen=True)
+class TechniqueBug:
+    """A bug in one side's technique: `trace` takes that side's true trace function, the spec and the case."""
+
+    name: str
+    spec: Technique
+    side: str
+    trace: Callable[[Callable[..., Arrays], Any, Arrays], Arrays]
+
+    @property
+    def where(self) -> str:
+        """A technique is blamed as a whole."""
+        return self.spec.name
+
+    check = "rule"
+
+
+Bug = ModelBug | TechniqueBug
+
+
+class PlantedPair(Pair):
+    """A pair of which one side has a bug."""
+
+    def __init__(self, bug: ModelBug) -> None:
+        super().__init__(bug.spec)
+        self.bug = bug
+
+    def build(self, side: str, dtype: str) -> Any:
+        model = super().build(side, dtype)
+        if side == self.bug.side:
+            self.bug.plant(model)
+        return model
+
+
+class PlantedTrio(Trio):
+    """A technique of which one side has a bug."""
+
+    def __init__(self, bug: TechniqueBug) -> None:
+        super().__init__(bug.spec)
+        self.bug = bug
+
+    def trace(self, side: str, case: Arrays, dtype: str = "float64") -> Arrays:
+        if side != self.bug.side:
+            return super().trace(side, case, dtype)
+        return self.bug.trace(self._true(side), self.technique, case)
+
+    def _true(self, side: str) -> Callable[..., Arrays]:
+        return lambda spec, case: backend.load(side).trace(spec, case)
+
+
+def catalogue() -> list[Bug]:
+    """Every planted bug."""
+    modules = [importlib.import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__)]
+    return [bug for module in modules if module.__name__ != f"{__name__}.__main__" for bug in module.BUGS]
+
+
+def meet(bug: Bug) -> Cell:
+    """Run the bug's check and give its cell."""
+    task = Task(bug.spec.name, bug.spec, bug.check, "float64", 0)
+    if isinstance(bug, TechniqueBug):
+        return judge(task, PlantedTrio(bug).check(bug.check), None)
+    pair = PlantedPair(bug)
+    return judge(task, CHECKS[bug.check][0](pair, "float64"), pair)
