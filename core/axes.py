@@ -24,9 +24,7 @@ def parse(axes: str) -> Groups:
 
     Raises ValueError on a repeated name or an unbalanced parenthesis.
     """
-    groups = tuple(
-        tuple((inner or single).split()) for inner, single in re.findall(r"\(([^()]+)\)|([^\s()]+)", axes)
-    )
+    groups = tuple(tuple((inner or single).split()) for inner, single in re.findall(r"\(([^()]+)\)|([^\s()]+)", axes))
     names = [name for group in groups for name in group]
     if len(set(names)) != len(names) or render(groups).split() != axes.split():
         raise ValueError(f"axes {axes!r}: names must be distinct and parentheses balanced")

@@ -72,7 +72,12 @@ class Backend(Protocol):
         """After a step per batch: every loss, and every weight, buffer and optimizer slot."""
 
     def replay(
-        self, model: Any, part: Part, inputs: Sequence[NDArray[Any] | None], cotangent: NDArray[Any], noise: Noise | None
+        self,
+        model: Any,
+        part: Part,
+        inputs: Sequence[NDArray[Any] | None],
+        cotangent: NDArray[Any],
+        noise: Noise | None,
     ) -> Arrays:
         """One part alone, in both modes: outputs, buffers after the training one, and its gradients there."""
 
@@ -97,5 +102,5 @@ def load(side: str) -> Backend:
             f"the {side} side needs {' and '.join(absent)}: install it with `pip install 'diglot[{side}]'`"
         )
     package = __name__.removesuffix(".core.backend")
-    backend: Backend = importlib.import_module(f"{package}.{side}_impl.backend")  # type: ignore[assignment]
+    backend: Backend = importlib.import_module(f"{package}.{side}_impl.backend")
     return backend

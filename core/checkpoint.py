@@ -46,7 +46,9 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         os.chmod(beside, 0o666 & ~umask)
         os.replace(beside, target)
     except OSError as error:
-        raise CheckpointError(f"{target} was not written: {error.strerror}; what was there before is untouched") from error
+        raise CheckpointError(
+            f"{target} was not written: {error.strerror}; what was there before is untouched"
+        ) from error
     finally:
         Path(beside).unlink(missing_ok=True)
 
@@ -58,7 +60,11 @@ def _header(spec: Spec, state: State) -> bytes:
     for name, array in state.items():
         if array.dtype not in codes:
             raise CheckpointError(f"{name} is {array.dtype}: a checkpoint holds float64, float32 or float16")
-        header[name] = {"dtype": codes[array.dtype], "shape": array.shape, "data_offsets": [offset, offset + array.nbytes]}
+        header[name] = {
+            "dtype": codes[array.dtype],
+            "shape": array.shape,
+            "data_offsets": [offset, offset + array.nbytes],
+        }
         offset += array.nbytes
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
@@ -115,7 +121,9 @@ def load(path: str | os.PathLike[str]) -> tuple[Spec, State]:
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{source} holds no Diglot spec: it was not written by diglot.save") from error
     if version != VERSION:
-        raise CheckpointError(f"{source} has checkpoint format {version!r}, and this Diglot reads {VERSION}; update Diglot")
+        raise CheckpointError(
+            f"{source} has checkpoint format {version!r}, and this Diglot reads {VERSION}; update Diglot"
+        )
     if name not in registry.architectures() or not isinstance(fields, dict):
         raise CheckpointError(f"{source} was saved for the architecture {name!r}, which is not installed here")
     spec: Spec = registry.make(name, **fields)

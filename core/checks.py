@@ -88,7 +88,9 @@ def forward(pair: Pair, dtype: str) -> Outcome:
     other = pair.spec.example(generator(pair.seed, "another example"))
     for tensor in pair.spec.inputs():
         given = batches[0][tensor.name]
-        changed_input = other[tensor.name] if tensor.dtype == "int" else given * (1 + NUDGE * np.sign(other[tensor.name]))
+        changed_input = (
+            other[tensor.name] if tensor.dtype == "int" else given * (1 + NUDGE * np.sign(other[tensor.name]))
+        )
         moved = _movement(base, job("torch", pair.state, [{**batches[0], tensor.name: changed_input}]), floors)
         movements[tensor.name] = 0.0 if np.all(given == given.flat[0]) else moved
     inert = {weight.name for weight in pair.spec.weights() if weight.inert}
@@ -164,7 +166,9 @@ def accuracy(pair: Pair, dtype: str) -> Outcome:
     }
 
     def run(side: str, dtype: str, move: str | None = None) -> Arrays:
-        weights, moved = (floor.moved(state, pair.seed, move), floor.moved(batch, pair.seed, move)) if move else (state, batch)
+        weights, moved = (
+            (floor.moved(state, pair.seed, move), floor.moved(batch, pair.seed, move)) if move else (state, batch)
+        )
         model, inputs = pair.inputs(side, dtype, weights, moved)
         outputs = pair.side(side).forward(model, inputs).outputs
         loss = pair.recipe(side).loss

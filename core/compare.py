@@ -15,7 +15,6 @@ from . import verdict
 from .technique import Arrays
 from .verdict import Verdict
 
-
 Sides = tuple[str, str]
 SIDES = ("PyTorch", "Keras")
 

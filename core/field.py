@@ -60,9 +60,11 @@ def sizes(default: tuple[int, ...], lengths: tuple[int, ...] | None = None) -> A
     return _field(
         default,
         rule,
-        lambda value: isinstance(value, tuple)
-        and all(_whole(size) and size > 0 for size in value)
-        and (len(value) in lengths if lengths else len(value) > 0),
+        lambda value: (
+            isinstance(value, tuple)
+            and all(_whole(size) and size > 0 for size in value)
+            and (len(value) in lengths if lengths else len(value) > 0)
+        ),
     )
 
 

@@ -38,7 +38,9 @@ class Journal:
             header, *cells = [json.loads(line) for line in whole]
             read = [Cell.from_json(cell) for cell in cells]
         except (ValueError, KeyError, TypeError) as error:
-            raise ReportError(f"{self.path} cannot be resumed: it is not a journal of checks; run without --resume") from error
+            raise ReportError(
+                f"{self.path} cannot be resumed: it is not a journal of checks; run without --resume"
+            ) from error
         changed = [name for name in self.run if header.get(name) != self.run[name]]
         if changed:
             name = changed[0]

@@ -8,6 +8,7 @@ VECTOR = "batch channels"
 SEQUENCE = "batch time channels"
 IMAGE = "batch height width channels"
 FLAT = "(height width channels)"
+NO_FACTORS: tuple[tuple[str, int], ...] = ()
 
 
 def dense(
@@ -22,7 +23,7 @@ def dense(
     inert_bias: str = "",
 ) -> Part:
     """`y = x W + b`. `flattened` gives height, width and channels of the feature map that `x` was made of."""
-    axes, source, factors = "in out", layout, ()
+    axes, source, factors = "in out", layout, NO_FACTORS
     if flattened is not None:
         axes, source, factors = f"{FLAT} out", f"batch {FLAT}", flat_factors(flattened)
     weights = [Weight(f"{name}.kernel", axes, (inputs, outputs), init, factors=factors)]
@@ -65,15 +66,16 @@ def layer_norm(name: str, channels: int, *, layout: str = SEQUENCE) -> Part:
         name,
         (layout,),
         layout,
-        (Weight(f"{name}.gamma", "channels", (channels,), ONES), Weight(f"{name}.beta", "channels", (channels,), ZEROS)),
+        (
+            Weight(f"{name}.gamma", "channels", (channels,), ONES),
+            Weight(f"{name}.beta", "channels", (channels,), ZEROS),
+        ),
     )
 
 
 def embedding(name: str, rows: int, channels: int, init: Init) -> Part:
     """A table of vectors, looked up by token."""
-    return Part(
-        name, ("batch time",), SEQUENCE, (Weight(f"{name}.table", "tokens channels", (rows, channels), init),)
-    )
+    return Part(name, ("batch time",), SEQUENCE, (Weight(f"{name}.table", "tokens channels", (rows, channels), init),))
 
 
 def block(name: str, layout: str, *more: str, flattened: tuple[int, ...] | None = None) -> Part:

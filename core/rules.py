@@ -69,6 +69,7 @@ class Trio:
         }
         moved = floor.moved(case, self.seed, floor.WIDE)
         runs = [
-            (self.trace(side, case), self.trace(side, case, "float32"), self.trace(side, moved, "float32")) for side in SIDES
+            (self.trace(side, case), self.trace(side, case, "float32"), self.trace(side, moved, "float32"))
+            for side in SIDES
         ]
         return Outcome(compare_accuracy(*runs))

@@ -73,7 +73,9 @@ def plan(
         if (wanted is None or check in wanted) and dtype in precisions
     ]
     if not tasks:
-        raise SpecError(f"none of the checks {', '.join(wanted or known)} applies to these names in {', '.join(precisions)}")
+        raise SpecError(
+            f"none of the checks {', '.join(wanted or known)} applies to these names in {', '.join(precisions)}"
+        )
     return tasks
 
 
@@ -126,7 +128,17 @@ def failed(task: Task, error: BaseException) -> Cell:
     """The cell of a check that could not be run."""
     what = str(error) if isinstance(error, DiglotError) else f"{type(error).__name__}: {error}"
     located = of_weights(error.weights) if isinstance(error, StateError) else None
-    return Cell(task.label, task.spec.kind, task.check, task.dtype, Verdict.ERROR, float("inf"), 0.0, located=located, cause=what)
+    return Cell(
+        task.label,
+        task.spec.kind,
+        task.check,
+        task.dtype,
+        Verdict.ERROR,
+        float("inf"),
+        0.0,
+        located=located,
+        cause=what,
+    )
 
 
 def judge(task: Task, outcome: Outcome, pair: Pair | None) -> Cell:

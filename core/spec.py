@@ -72,7 +72,9 @@ class Weight:
         """`(fan_in, fan_out)`: inputs and outputs of one unit, receptive field included (Glorot and Bengio 2010)."""
         groups = parse(self.axes)
         receptive = math.prod(
-            size for group, size in zip(groups, self.shape, strict=True) if group[0] in ("height", "width") and len(group) == 1
+            size
+            for group, size in zip(groups, self.shape, strict=True)
+            if group[0] in ("height", "width") and len(group) == 1
         )
         return receptive * self.shape[-2], receptive * self.shape[-1]
 

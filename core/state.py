@@ -31,7 +31,11 @@ def _initial(weight: Weight, rng: np.random.Generator) -> NDArray[Any]:
     if weight.init.name in ("zeros", "ones"):
         return np.full(weight.shape, float(weight.init.name == "ones"))
     width = deviation(weight.init, weight.fans() if len(weight.shape) > 1 else (1, 1))
-    return rng.uniform(-width, width, weight.shape) if "uniform" in weight.init.name else rng.normal(0, width, weight.shape)
+    return (
+        rng.uniform(-width, width, weight.shape)
+        if "uniform" in weight.init.name
+        else rng.normal(0, width, weight.shape)
+    )
 
 
 def initial_state(spec: Spec, seed: int = 0, dtype: str = "float32") -> State:

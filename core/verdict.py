@@ -1,4 +1,4 @@
-"""The one place that decides, and the only file that holds a bound. See docs/calibration.md for how each was measured."""
+"""The one place that decides, and the only file that holds a bound. docs/calibration.md says how they were measured."""
 
 from __future__ import annotations
 

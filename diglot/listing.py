@@ -71,7 +71,9 @@ def page(name: str, spec: Hyperparameters, width: int) -> Group:
 def _sibling(spec: Hyperparameters, side: str, width: int) -> Panel:
     path = source_file(spec, side)
     code = Syntax(path.read_text(encoding="utf-8"), "python", word_wrap=True, background_color="default")
-    return Panel(code, title=f"{TITLES[side]}: {path.parent.parent.name}/{path.parent.name}/{path.name}", title_align="left")
+    return Panel(
+        code, title=f"{TITLES[side]}: {path.parent.parent.name}/{path.parent.name}/{path.name}", title_align="left"
+    )
 
 
 def source_file(spec: Hyperparameters, side: str) -> Path:

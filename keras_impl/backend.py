@@ -106,9 +106,7 @@ def train(model: keras.Model, batches: Sequence[Arrays], recipe: Recipe, *, nois
     return result
 
 
-def replay(
-    model: keras.Model, part: Part, inputs: Sequence[Any], cotangent: np.ndarray, noise: Noise | None
-) -> Arrays:
+def replay(model: keras.Model, part: Part, inputs: Sequence[Any], cotangent: np.ndarray, noise: Noise | None) -> Arrays:
     alone = layer(model, part.name)
     tensors = [_tensor(model, array) for array in inputs]
     sources = {f"gradient of input {i}": tensor for i, tensor in enumerate(tensors)
@@ -239,7 +237,11 @@ def _tapped(model: keras.Model, spec: Spec, calls: dict[str, Call] | None) -> It
 
         return recorded
 
-    found = [(vars(layer(model, part.name)), layer(model, part.name).call, part) for part in spec.parts() if calls is not None]
+    found = [
+        (vars(layer(model, part.name)), layer(model, part.name).call, part)
+        for part in spec.parts()
+        if calls is not None
+    ]
     before = [attributes.get("call") for attributes, _, _ in found]
     try:
         for attributes, call, part in found:

@@ -22,7 +22,9 @@ class SpecModel(keras.Model):
     def build(self, input_shape: Any = None) -> None:
         dtypes = {"int": "int64", "float": self.compute_dtype}
         shapes = [tuple(size or 1 for size in tensor.shape) for tensor in self.spec.inputs()]
-        self.call(*[ops.zeros(shape, dtypes[tensor.dtype]) for shape, tensor in zip(shapes, self.spec.inputs(), strict=True)])
+        self.call(
+            *[ops.zeros(shape, dtypes[tensor.dtype]) for shape, tensor in zip(shapes, self.spec.inputs(), strict=True)]
+        )
         self.built = True
 
     def get_config(self) -> dict[str, Any]:

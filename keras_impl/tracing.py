@@ -26,5 +26,7 @@ def trace_optimizer(build: Callable[..., Any], slots: Callable[..., Any], spec: 
             kept.append(ops.convert_to_numpy(weight))
     result = {name: np.stack(kept) for name, kept in zip(names, history, strict=True)}
     for slot, variables in slots(optimizer, weights).items():
-        result |= {f"{slot} of {name}": ops.convert_to_numpy(value) for name, value in zip(names, variables, strict=True)}
+        result |= {
+            f"{slot} of {name}": ops.convert_to_numpy(value) for name, value in zip(names, variables, strict=True)
+        }
     return result

@@ -15,7 +15,7 @@ from ..core import registry
 from ..core.backend import Call, Recipe, Run
 from ..core.errors import StateError
 from ..core.noise import Noise
-from ..core.spec import Part, Spec
+from ..core.spec import Part, Spec, Tensor
 from ..core.state import State, fit
 from ..core.technique import Arrays, Technique
 from .initializers import initialise
@@ -111,9 +111,7 @@ def train(model: nn.Module, batches: Sequence[Arrays], recipe: Recipe, *, noise:
     return result
 
 
-def replay(
-    model: nn.Module, part: Part, inputs: Sequence[Any], cotangent: np.ndarray, noise: Noise | None
-) -> Arrays:
+def replay(model: nn.Module, part: Part, inputs: Sequence[Any], cotangent: np.ndarray, noise: Noise | None) -> Arrays:
     module = model.get_submodule(part.name)
     tensors = [_tensor(model, array) for array in inputs_to_native(part, inputs)]
     sources = {f"gradient of input {i}": (part.inputs[i], tensor.requires_grad_(), part.factors)
@@ -159,6 +157,12 @@ def spec_of(model: nn.Module) -> Spec:
     return spec
 
 
+def to_tensor(model: nn.Module, declared: Tensor, arrays: Arrays) -> torch.Tensor:
+    """A declared input or target out of canonical arrays, in PyTorch's layout and the model's precision."""
+    result: torch.Tensor = _tensor(model, to_native(arrays[declared.name], declared.axes))
+    return result
+
+
 def _tensors(model: nn.Module, spec: Spec) -> dict[Any, torch.Tensor]:
     """Every tensor of the model by its weight, in a strict bijection."""
     held = {**dict(model.named_parameters(remove_duplicate=False)), **_buffers(model)}
@@ -186,13 +190,12 @@ def _trainable(model: nn.Module, spec: Spec) -> dict[Any, torch.Tensor]:
 
 
 def _loss(model: nn.Module, spec: Spec, tensors: list[torch.Tensor], batch: Arrays, loss: Any) -> torch.Tensor:
-    target = spec.targets()
-    result: torch.Tensor = loss(model(*tensors), _tensor(model, to_native(batch[target.name], target.axes)))
+    result: torch.Tensor = loss(model(*tensors), to_tensor(model, spec.targets(), batch))
     return result
 
 
 def _inputs(model: nn.Module, spec: Spec, arrays: Arrays) -> list[torch.Tensor]:
-    return [_tensor(model, to_native(arrays[declared.name], declared.axes)) for declared in spec.inputs()]
+    return [to_tensor(model, declared, arrays) for declared in spec.inputs()]
 
 
 def _named(spec: Spec, result: Any) -> Arrays:

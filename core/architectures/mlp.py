@@ -56,7 +56,13 @@ class MLP(Spec):
     weight_init: str = choice("xavier", "he", "normal")
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
-        "mlp_small": {"input_shape": (12,), "hidden_dims": (16, 8), "output_dim": 5, "batch_norm": True, "dropout_rate": 0.2},
+        "mlp_small": {
+            "input_shape": (12,),
+            "hidden_dims": (16, 8),
+            "output_dim": 5,
+            "batch_norm": True,
+            "dropout_rate": 0.2,
+        },
         "mlp_small_gelu": {"input_shape": (12,), "hidden_dims": (16, 8), "output_dim": 5, "activation": "gelu"},
         "mlp_small_image": {
             "input_shape": (4, 3, 2),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -34,7 +35,9 @@ class BatchNorm(Technique):
     momentum: float = fraction(0.1)
     running_variance: str = choice("unbiased", "biased")
 
-    PRESETS = {"batch_norm_biased": {"running_variance": "biased", "epsilon": 1e-3, "momentum": 0.01}}
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
+        "batch_norm_biased": {"running_variance": "biased", "epsilon": 1e-3, "momentum": 0.01}
+    }
     CHECKED = ("batch_norm", *PRESETS)
 
     def case(self, rng: np.random.Generator) -> Arrays:

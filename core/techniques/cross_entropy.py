@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class CrossEntropy(Technique):
     label_smoothing: float = fraction(0.0)
     ignore_index: int | None = any_whole(-100)
 
-    PRESETS = {
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "cross_entropy_smoothed": {"label_smoothing": 0.1, "ignore_index": None},
         "cross_entropy_smoothed_padded": {"label_smoothing": 0.1, "ignore_index": 0},
     }

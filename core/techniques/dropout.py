@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -15,8 +16,8 @@ from ..technique import Arrays, Technique
 class Dropout(Technique):
     """In training, each unit is zeroed with probability `rate` and the others are divided by 1 - rate.
 
-    Source: Srivastava et al., "Dropout", JMLR 15 (2014), section 4, scaled in training instead of in testing ("inverted"),
-    as both frameworks do.
+    Source: Srivastava et al., "Dropout", JMLR 15 (2014), section 4; scaled in training instead of in testing
+    ("inverted"), as both frameworks do.
 
     Fields:
         rate: probability that a unit is dropped.
@@ -28,7 +29,7 @@ class Dropout(Technique):
 
     rate: float = fraction(0.5)
 
-    PRESETS = {"dropout_light": {"rate": 0.1}}
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {"dropout_light": {"rate": 0.1}}
     CHECKED = ("dropout", *PRESETS)
     SEED = 20260101
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
@@ -39,7 +39,7 @@ class SGD(Optimizer):
     decay: str = choice("l2", "decoupled")
     velocity: str = choice("gradient", "update")
 
-    PRESETS = {
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "sgd_momentum": {"momentum": 0.9, "weight_decay": 0.01},
         "sgd_nesterov": {"momentum": 0.9, "nesterov": True, "weight_decay": 0.01, "decay": "decoupled"},
         "sgd_momentum_update": {"momentum": 0.9, "velocity": "update", "weight_decay": 0.01, "decay": "decoupled"},

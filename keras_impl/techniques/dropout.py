@@ -14,7 +14,7 @@ from ...core.techniques.dropout import Dropout as Spec
 
 @keras.saving.register_keras_serializable("diglot")
 class Dropout(keras.layers.Dropout):
-    """`keras.layers.Dropout` that takes its mask from shared draws while it has some: the layer's name, and the noise."""
+    """`keras.layers.Dropout` that takes its mask from shared draws while it has some: its name, and the noise."""
 
     shared: tuple[str, Noise] | None = None
 

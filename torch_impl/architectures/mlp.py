@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -19,9 +20,7 @@ class MLP(nn.Module):
         self.spec = spec
         widths = [math.prod(spec.input_shape), *spec.hidden_dims]
         self.flatten = nn.Flatten()
-        self.hidden = nn.ModuleList(
-            [HiddenLayer(spec, inputs, units) for inputs, units in zip(widths, widths[1:], strict=False)]
-        )
+        self.hidden = nn.ModuleList([HiddenLayer(spec, inputs, units) for inputs, units in pairwise(widths)])
         self.head = nn.Linear(widths[-1], spec.output_dim)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,38 @@
+# `make check` and `make test` need nothing but Python 3.11 or newer: each sets itself up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+.PHONY: check test lint setup planted calibrate bench demo
+
+check: setup
+	$(BIN)/diglot check --report reports
+
+test: setup
+	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict core
+
+setup: $(READY)
+
+planted: setup
+	$(BIN)/python -m parity_tests.planted
+
+calibrate: setup
+	$(BIN)/python -m parity_tests.calibration
+
+bench: setup
+	$(BIN)/python -m bench
+
+demo: setup
+	$(BIN)/python -m diglot.demo
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Diglot needs Python 3.11 or newer; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch,keras,demo,dev]'
+	touch $@

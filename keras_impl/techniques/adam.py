@@ -1,0 +1,75 @@
+"""Adam. See core/techniques/adam.py."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from ...core.technique import Arrays
+from ...core.techniques.adam import Adam as Spec
+from ..exact import constant
+from ..tracing import trace_optimizer
+
+
+@keras.saving.register_keras_serializable("diglot")
+class Adam(keras.optimizers.Adam):
+    """`keras.optimizers.Adam` with two more conventions, L2 decay and PyTorch's epsilon, and exact squares."""
+
+    def __init__(self, *, l2: float = 0.0, epsilon_convention: str = "uncorrected", **options: Any) -> None:
+        super().__init__(**options)
+        self.l2, self.epsilon_convention = l2, epsilon_convention
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        # An embedding's gradient may hold several rows for one index, which must be added up before they are squared.
+        gradient = tf.convert_to_tensor(gradient)
+        if self.l2:
+            gradient = gradient + constant(self.l2, gradient) * variable
+        with converted_epsilon(self) if self.epsilon_convention == "corrected" else contextlib.nullcontext():
+            super().update_step(gradient, variable, learning_rate)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "l2": self.l2, "epsilon_convention": self.epsilon_convention}
+
+
+@contextlib.contextmanager
+def converted_epsilon(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
+    """Inside, epsilon has the value by which the native class computes the other convention."""
+    kept = optimizer.epsilon
+    try:
+        beta_2 = constant(optimizer.beta_2, optimizer._velocities[0])
+        step = ops.cast(optimizer.iterations + 1, beta_2.dtype)
+        optimizer.epsilon = kept * ops.sqrt(1 - ops.power(beta_2, step))
+        yield
+    finally:
+        optimizer.epsilon = kept
+
+
+def options(spec: Spec) -> dict[str, Any]:
+    return {
+        "learning_rate": spec.learning_rate,
+        "beta_1": spec.beta_1,
+        "beta_2": spec.beta_2,
+        "epsilon": spec.epsilon,
+        "epsilon_convention": spec.epsilon_convention,
+        "amsgrad": spec.amsgrad,
+    }
+
+
+def build(spec: Spec, weights: list[keras.Variable]) -> keras.optimizers.Adam:
+    optimizer = Adam(l2=spec.weight_decay, **options(spec))
+    optimizer.build(weights)
+    return optimizer
+
+
+def slots(optimizer: keras.optimizers.Optimizer, weights: list[keras.Variable]) -> dict[str, list[keras.Variable]]:
+    names = {"m": "_momentums", "v": "_velocities"} | ({"v_max": "_velocity_hats"} if optimizer.amsgrad else {})
+    return {slot: list(getattr(optimizer, name)) for slot, name in names.items()}
+
+
+def trace(spec: Spec, case: Arrays) -> Arrays:
+    return trace_optimizer(build, slots, spec, case)
