@@ -55,10 +55,11 @@ def root(pair: Pair) -> tuple[Part, Call]:
 def locate(pair: Pair) -> Fault | None:
     """The first part at fault. Parts come in the order in which they finish, so no inner part of it is at fault.
 
-    None where every part agrees in isolation.
+    None where every part agrees in isolation. A part that the network never calls is the fault of what contains it.
     """
     taps = calls(pair)
-    for part, call in [*((part, taps[part.name]) for part in pair.spec.parts()), root(pair)]:
+    called = [(part, taps[part.name]) for part in pair.spec.parts() if part.name in taps]
+    for part, call in [*called, root(pair)]:
         worst = compare.worst(replayed(pair, part, call))
         if worst is not None and worst.verdict is not Verdict.EQUAL:
             return Fault(part.name or pair.spec.name, describe(worst))

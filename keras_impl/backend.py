@@ -188,7 +188,7 @@ def _tensor(model: keras.Model, array: Any) -> Any:
 
 
 def _numpy(tensor: Any) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(tensor))
+    return np.asarray(tf.convert_to_tensor(tensor).numpy())
 
 
 @contextlib.contextmanager

@@ -1,0 +1,139 @@
+"""What `build` returns is an ordinary model of its framework: everything that its users do with one works."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import keras
+import numpy as np
+import torch
+from diglot.core import registry
+from diglot.core.noise import generator
+from parameterized import parameterized
+
+import diglot
+
+PRESETS = [(preset,) for name in registry.architectures() for preset in registry.checked(name)]
+FRESH = """
+import pathlib, sys
+import diglot, diglot.keras_impl, keras, numpy as np
+for path in pathlib.Path(sys.argv[1]).glob("*.keras"):
+    model = keras.models.load_model(path)
+    state, x = diglot.get_state(model), np.load(path.with_suffix(".npy"))
+    np.savez(path.with_suffix(".npz"), **state)
+    again = diglot.build(model.spec, "keras")
+    diglot.set_state(again, state)
+    assert (model.predict(x, verbose=0) == again.predict(x, verbose=0)).all(), path
+"""
+
+
+def inputs(spec: diglot.core.spec.Spec, dtype: str = "float32") -> np.ndarray:
+    array = spec.example(generator(1, "ordinary"))[spec.inputs()[0].name]
+    return array.astype(dtype) if array.dtype.kind == "f" else array
+
+
+def native(array: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array.transpose(0, 3, 1, 2) if array.ndim == 4 else array))
+
+
+class PyTorch(unittest.TestCase):
+    @parameterized.expand(PRESETS)
+    def test_state_dict_save_and_load(self, preset: str) -> None:
+        spec = diglot.spec(preset)
+        net, other, x = diglot.build(spec, "torch"), diglot.build(spec, "torch"), native(inputs(diglot.spec(preset)))
+        file = io.BytesIO()
+        torch.save(net.state_dict(), file)
+        file.seek(0)
+        other.load_state_dict(torch.load(file, weights_only=True))
+        self.assertTrue(torch.equal(net.eval()(x), other.eval()(x)))
+
+    @parameterized.expand(PRESETS)
+    def test_export(self, preset: str) -> None:
+        net, x = diglot.build(diglot.spec(preset), "torch").eval(), native(inputs(diglot.spec(preset)))
+        exported = torch.export.export(net, (x,)).module()
+        self.assertTrue(torch.equal(net(x), exported(x)))
+
+    @parameterized.expand(PRESETS)
+    def test_compile(self, preset: str) -> None:
+        net, x = diglot.build(diglot.spec(preset), "torch").eval(), native(inputs(diglot.spec(preset)))
+        compiled = torch.compile(net, backend="aot_eager", fullgraph=True)
+        self.assertTrue(torch.equal(net(x), compiled(x)))
+
+    @parameterized.expand(PRESETS)
+    def test_own_dropout_outside_a_check(self, preset: str) -> None:
+        spec = diglot.spec(preset)
+        net, x = diglot.build(spec, "torch").train(), native(inputs(spec))
+        torch.manual_seed(0)
+        draws = [net(x) for _ in range(2)]
+        rate = spec.fields().get("dropout_rate", 0.0)
+        self.assertEqual(torch.equal(*draws), not rate)
+
+
+class Keras(unittest.TestCase):
+    @parameterized.expand(PRESETS)
+    def test_compile_and_fit(self, preset: str) -> None:
+        spec = diglot.spec(preset)
+        batch = spec.example(generator(2, "fit"), 8)
+        x, y = batch[spec.inputs()[0].name], batch[spec.targets().name]
+        model = diglot.build(spec, "keras")
+        model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+        history = model.fit(x, y, batch_size=4, epochs=3, verbose=0).history
+        self.assertEqual(len(history["loss"]), 3)
+        self.assertTrue(np.all(np.isfinite(history["loss"])))
+
+    def test_save_and_load_in_a_fresh_process(self) -> None:
+        """Only `import diglot.keras_impl` is needed there; the states come back bitwise, and the models predict."""
+        states = {}
+        with tempfile.TemporaryDirectory() as folder:
+            for (preset,) in PRESETS:
+                spec = diglot.spec(preset)
+                model = diglot.build(spec, "keras")
+                model.save(Path(folder) / f"{preset}.keras")
+                np.save(Path(folder) / f"{preset}.npy", inputs(spec))
+                states[preset] = diglot.get_state(model)
+            done = subprocess.run([sys.executable, "-c", FRESH, folder], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            for preset, state in states.items():
+                with np.load(Path(folder) / f"{preset}.npz") as read:
+                    self.assertEqual(set(read.files), set(state))
+                    self.assertTrue(all(np.array_equal(read[name], state[name]) for name in state))
+
+    def test_float64_survives_saving(self) -> None:
+        model = diglot.build(diglot.spec("mlp_small"), "keras", "float64")
+        with tempfile.TemporaryDirectory() as folder:
+            model.save(f"{folder}/model.keras")
+            read = keras.models.load_model(f"{folder}/model.keras")
+        self.assertEqual({variable.dtype for variable in read.weights}, {"float64"})
+        self.assertEqual(keras.config.floatx(), "float32")
+
+
+class Both(unittest.TestCase):
+    @parameterized.expand(PRESETS)
+    def test_state_crosses(self, preset: str) -> None:
+        spec = diglot.spec(preset)
+        state = diglot.initial_state(spec, seed=3)
+        net, model = diglot.build(spec, "torch"), diglot.build(spec, "keras")
+        diglot.set_state(net, state)
+        diglot.set_state(model, diglot.get_state(net))
+        read = diglot.get_state(model)
+        self.assertEqual(list(read), list(state))
+        self.assertTrue(all(np.array_equal(read[name], state[name]) for name in state))
+
+    @parameterized.expand([(side,) for side in ("torch", "keras")])
+    def test_initial_values_follow_the_spec(self, side: str) -> None:
+        """Each framework's own initialiser draws within the bounds that the spec declares."""
+        spec = diglot.spec("mlp", hidden_dims=(300, 200), batch_norm=True)
+        state = diglot.get_state(diglot.build(spec, side))
+        for weight in spec.weights():
+            value = state[weight.name]
+            if weight.init.name == "xavier_uniform":
+                bound = np.sqrt(6 / sum(weight.fans()))
+                self.assertLessEqual(np.abs(value).max(), bound)
+                self.assertGreater(np.abs(value).max(), 0.95 * bound)
+            else:
+                self.assertEqual(set(value.flat), {float(weight.init.name == "ones")})
