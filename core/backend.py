@@ -95,8 +95,8 @@ def load(side: str) -> Backend:
 
     Raises MissingFrameworkError that names the extra to install.
     """
-    if side not in SIDES:
-        raise DiglotError(f"there is no side {side!r}{nearest(side, SIDES) or '; the sides are torch and keras'}")
+    if not isinstance(side, str) or side not in SIDES:
+        raise DiglotError(f"there is no side {side!r}{nearest(str(side), SIDES) or '; the sides are torch and keras'}")
     if absent := missing(side):
         raise MissingFrameworkError(
             f"the {side} side needs {' and '.join(absent)}: install it with `pip install 'diglot[{side}]'`"

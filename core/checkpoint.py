@@ -7,6 +7,7 @@ https://huggingface.co/docs/safetensors. Under the metadata key `diglot` lies th
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import tempfile
@@ -17,11 +18,12 @@ from typing import IO, Any
 import numpy as np
 
 from . import registry
-from .errors import CheckpointError, DiglotError
+from .errors import CheckpointError, DiglotError, StateError
 from .spec import Spec
 from .state import State, fit
 
 VERSION = 1
+EXCESS = 1000  # a damaged number of layers must not be counted out
 DTYPES = {"F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
 
 
@@ -29,13 +31,18 @@ DTYPES = {"F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "F16": np.dtype("<f2")
 def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """A file that takes the place of `path` when all is written, and leaves nothing behind when it is not.
 
-    Raises CheckpointError where the folder cannot be written.
+    Raises CheckpointError where the folder cannot be written, or where `path` is there and is no ordinary file.
     """
-    target = Path(path)
     try:
-        handle, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    except OSError as error:
-        raise CheckpointError(f"{target} cannot be written: {error.strerror}; choose another folder") from error
+        target = Path(os.path.realpath(path))  # a link stays, and what it points to is replaced
+        if target.exists() and not target.is_file():  # a folder; or a device, which would be lost
+            raise CheckpointError(f"{path} is not an ordinary file, so nothing was written; choose another name")
+        handle, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.")
+    except (OSError, ValueError) as error:
+        if isinstance(error, DiglotError):
+            raise
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise CheckpointError(f"{path} cannot be written: {reason}; choose another folder") from error
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
@@ -47,7 +54,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         os.replace(beside, target)
     except OSError as error:
         raise CheckpointError(
-            f"{target} was not written: {error.strerror}; what was there before is untouched"
+            f"{path} was not written: {error.strerror}; what was there before is untouched"
         ) from error
     finally:
         Path(beside).unlink(missing_ok=True)
@@ -58,8 +65,6 @@ def _header(spec: Spec, state: State) -> bytes:
     header: dict[str, Any] = {"__metadata__": {"diglot": json.dumps(note)}}
     codes, offset = {dtype: code for code, dtype in DTYPES.items()}, 0
     for name, array in state.items():
-        if array.dtype not in codes:
-            raise CheckpointError(f"{name} is {array.dtype}: a checkpoint holds float64, float32 or float16")
         header[name] = {
             "dtype": codes[array.dtype],
             "shape": array.shape,
@@ -77,7 +82,10 @@ def save(path: str | os.PathLike[str], spec: Spec, state: State) -> None:
     Raises StateError where the state does not fit and CheckpointError where the file cannot be written.
     """
     fit(spec, state)
-    arrays = {name: np.asarray(state[name]) for name in (weight.name for weight in spec.weights())}
+    arrays = {}
+    for weight in spec.weights():
+        array = np.asarray(state[weight.name])
+        arrays[weight.name] = array.astype(array.dtype.newbyteorder("<"), copy=False)
     header = _header(spec, arrays)
     with replacing(path) as file:
         file.write(header)
@@ -112,20 +120,30 @@ def load(path: str | os.PathLike[str]) -> tuple[Spec, State]:
     Raises CheckpointError for a missing, truncated or foreign file, and StateError where state and spec disagree.
     """
     source = Path(path)
-    if not source.is_file():
+    if not os.path.isfile(source):  # which, unlike Path's, is False where a folder may not be searched
         raise CheckpointError(f"{source} is not a file; nothing was loaded")
     metadata, state = _read(source)
     try:
         note = json.loads(metadata["diglot"])
         name, fields, version = note["spec"], note["fields"], note["format"]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{source} holds no Diglot spec: it was not written by diglot.save") from error
     if version != VERSION:
         raise CheckpointError(
             f"{source} has checkpoint format {version!r}, and this Diglot reads {VERSION}; update Diglot"
         )
-    if name not in registry.architectures() or not isinstance(fields, dict):
+    if not isinstance(fields, dict):
+        raise CheckpointError(f"{source} holds no Diglot spec: its fields are a {type(fields).__name__}")
+    if name not in registry.architectures():
         raise CheckpointError(f"{source} was saved for the architecture {name!r}, which is not installed here")
-    spec: Spec = registry.make(name, **fields)
-    fit(spec, state)
+    try:
+        spec: Spec = registry.make(name, **fields)
+        declared = (weight for part in spec.parts() for weight in part.weights)
+        if len(list(itertools.islice(declared, len(state) + EXCESS))) == len(state) + EXCESS:
+            raise CheckpointError(f"its spec declares over {EXCESS} weights more than it holds")
+        fit(spec, state)
+    except StateError as error:
+        raise StateError(f"{source}: {error}", error.weights) from error
+    except (ValueError, OverflowError) as error:
+        raise CheckpointError(f"{source} holds a spec that is not valid: {error}") from error
     return spec, state

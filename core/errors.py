@@ -9,6 +9,9 @@ from collections.abc import Iterable
 class DiglotError(Exception):
     """A request that cannot be met. The command line prints it as one sentence and exits with status 2."""
 
+    def __str__(self) -> str:
+        return " ".join(super().__str__().splitlines())  # a path, or the repr of what was given, may hold line breaks
+
 
 class SpecError(DiglotError, ValueError):
     """A spec's name, field or value is not valid."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +19,8 @@ def _whole(value: Any) -> bool:
 
 
 def _real(value: Any) -> bool:
-    return (_whole(value) or isinstance(value, float)) and math.isfinite(value)
+    # Compared and not converted: a whole number too large for a float would raise. NaN compares as false.
+    return (_whole(value) or isinstance(value, float)) and -sys.float_info.max <= value <= sys.float_info.max
 
 
 def choice(default: str, *others: str) -> Any:

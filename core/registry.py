@@ -71,11 +71,13 @@ def presets() -> dict[str, tuple[str, dict[str, Any]]]:
     return found
 
 
-def make(name: str, **overrides: Any) -> Any:
+def make(name: str, /, **overrides: Any) -> Any:
     """The spec or technique of this name, or of this preset, with any field overridden.
 
     Raises SpecError for an unknown name (with the nearest ones), an unknown field or a value against its rule.
     """
+    if not isinstance(name, str):
+        raise SpecError(f"a spec is asked for by its name, a string, not by {name!r}")
     if name not in classes() and name not in presets():
         known = [*classes(), *presets()]
         hint = nearest(name, known) or "; `diglot list` shows what there is"

@@ -14,6 +14,7 @@ from .noise import generator
 from .spec import Init, Spec, Weight
 
 State = dict[str, NDArray[Any]]
+PRECISIONS = (np.dtype("float64"), np.dtype("float32"), np.dtype("float16"))
 
 
 def deviation(init: Init, fans: tuple[int, int]) -> float:
@@ -67,14 +68,14 @@ def random_state(spec: Spec, seed: int = 0) -> State:
 
 
 def fit(spec: Spec, state: Mapping[str, Any]) -> None:
-    """Check that a state has exactly the spec's weights, with their shapes.
+    """Check that a state has exactly the spec's weights, with their shapes, in a precision that both sides know.
 
     Raises StateError that names every missing, extra and misshapen weight.
     """
     wanted = {weight.name: weight.shape for weight in spec.weights()}
-    shapes = {name: tuple(np.shape(value)) for name, value in state.items()}
+    shapes = {name: _shape(name, value) for name, value in state.items()}
     missing = [f"{name} {wanted[name]}" for name in wanted if name not in shapes]
-    extra = [f"{name} {shapes[name]}{nearest(name, wanted)}" for name in shapes if name not in wanted]
+    extra = [f"{name} {shapes[name]}{nearest(str(name), wanted)}" for name in shapes if name not in wanted]
     wrong = [
         f"{name} is {shapes[name]} and should be {wanted[name]}"
         for name in wanted
@@ -89,5 +90,14 @@ def fit(spec: Spec, state: Mapping[str, Any]) -> None:
         named = tuple(name for name in wanted if shapes.get(name) != wanted[name])
         raise StateError(f"the state does not fit {spec.name}; {'; '.join(complaints)}", named)
     for name, value in state.items():
-        if not np.issubdtype(np.asarray(value).dtype, np.floating):
-            raise StateError(f"{name} of {spec.name} must hold floating-point numbers, not {np.asarray(value).dtype}")
+        if np.asarray(value).dtype.newbyteorder("=") not in PRECISIONS:
+            raise StateError(
+                f"{name} of {spec.name} must hold float64, float32 or float16 numbers, not {np.asarray(value).dtype}"
+            )
+
+
+def _shape(name: str, value: Any) -> tuple[int, ...]:
+    try:
+        return tuple(np.shape(value))
+    except ValueError as error:
+        raise StateError(f"{name} is a list whose rows differ in length, and so not an array") from error

@@ -15,19 +15,20 @@ from ..core import registry
 from ..core.backend import Call, Recipe, Run
 from ..core.errors import StateError
 from ..core.noise import Noise
-from ..core.spec import Part, Spec, Weight
+from ..core.spec import Part, Spec, Tensor, Weight
 from ..core.state import State, fit
 from ..core.technique import Arrays, Technique
 from .initializers import initialise
 from .layout import layer, variable
+from .model import SpecModel
 from .precision import precision
 from .techniques.dropout import Dropout
 
 
 def build(spec: Spec, dtype: str = "float32") -> keras.Model:
     with precision(dtype):
-        model: keras.Model = sibling(spec).build(spec)
-        model.build()
+        model: SpecModel = sibling(spec).build(spec)
+        model.make_variables()
         initialise(model, spec)
     return model
 
@@ -149,6 +150,11 @@ def spec_of(model: keras.Model) -> Spec:
     return spec
 
 
+def to_tensor(model: keras.Model, declared: Tensor, arrays: Arrays) -> tf.Tensor:
+    """A declared input or target out of canonical arrays, in the model's precision."""
+    return _tensor(model, arrays[declared.name])
+
+
 def _variables(model: keras.Model, spec: Spec) -> dict[Weight, Any]:
     """Every variable of the model by its weight, in a strict bijection."""
     result, wrong, named = {}, [], []
@@ -174,11 +180,11 @@ def _trainable(model: keras.Model, spec: Spec) -> dict[Weight, Any]:
 
 
 def _loss(model: keras.Model, spec: Spec, tensors: list[Any], batch: Arrays, loss: Any) -> Any:
-    return loss(_tensor(model, batch[spec.targets().name]), model(*tensors, training=True))
+    return loss(to_tensor(model, spec.targets(), batch), model(*tensors, training=True))
 
 
 def _inputs(model: keras.Model, spec: Spec, arrays: Arrays) -> list[Any]:
-    return [_tensor(model, arrays[declared.name]) for declared in spec.inputs()]
+    return [to_tensor(model, declared, arrays) for declared in spec.inputs()]
 
 
 def _tensor(model: keras.Model, array: Any) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Self
 
 import keras
-from keras import ops
 
 from ..core import registry
 from ..core.spec import Spec
@@ -19,13 +18,13 @@ class SpecModel(keras.Model):
         super().__init__(name=spec.name)
         self.spec = spec
 
-    def build(self, input_shape: Any = None) -> None:
+    def make_variables(self) -> None:
+        """Call the model on symbolic inputs of any batch size, as a functional model is."""
         dtypes = {"int": "int64", "float": self.compute_dtype}
-        shapes = [tuple(size or 1 for size in tensor.shape) for tensor in self.spec.inputs()]
-        self.call(
-            *[ops.zeros(shape, dtypes[tensor.dtype]) for shape, tensor in zip(shapes, self.spec.inputs(), strict=True)]
-        )
-        self.built = True
+        self(*[keras.Input(tensor.shape[1:], dtype=dtypes[tensor.dtype]) for tensor in self.spec.inputs()])
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        self.make_variables()
 
     def get_config(self) -> dict[str, Any]:
         return {"spec": self.spec.name, "fields": self.spec.fields(), "dtype": self.dtype_policy.name}

@@ -108,7 +108,8 @@ mildest is "{mildest["name"]}", at {mildest["ratio"]:.2g} noise floors; the medi
 
 - `BOUND = {verdict.BOUND:g}`: the worst correct cell is {worst.ratio:.2g} ({worst.spec}, {worst.check}, tensor
   `{worst.worst}`), {verdict.BOUND / worst.ratio:.0f} times below; the mildest planted bug is
-  {mildest["ratio"] / verdict.BOUND:.1g} times above. The margin between the two is {mildest["ratio"] / worst.ratio:.1g}.
+  {mildest["ratio"] / verdict.BOUND:.1g} times above. The margin between the two is
+  {mildest["ratio"] / worst.ratio:.1g}.
 - `ACCURACY_BOUND = {verdict.ACCURACY_BOUND:g}`: the worst correct cell is {max(single):.2g}.
 """
 
@@ -125,16 +126,8 @@ def main() -> None:
     def advance(cell: Cell) -> None:
         done.append(cell)
         if cell.verdict != "equal" or len(done) % 50 == 0:
-            print(
-                len(done),
-                cell.spec,
-                cell.check,
-                cell.verdict,
-                f"{cell.ratio:.2g}",
-                cell.worst,
-                cell.cause or "",
-                flush=True,
-            )
+            line = (len(done), cell.spec, cell.check, cell.verdict, f"{cell.ratio:.2g}", cell.cause or "")
+            print(*line, flush=True)
 
     planned = tasks(options.count)
     report = runner.run(planned, workers=options.workers, folder=JOURNAL, resume=options.resume, progress=advance)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 import torch
 from diglot.core import registry
 from diglot.core.noise import generator
@@ -103,6 +104,16 @@ class Keras(unittest.TestCase):
                     self.assertEqual(set(read.files), set(state))
                     self.assertTrue(all(np.array_equal(read[name], state[name]) for name in state))
 
+    @parameterized.expand(PRESETS)
+    def test_export(self, preset: str) -> None:
+        spec = diglot.spec(preset)
+        model, x = diglot.build(spec, "keras"), inputs(spec)
+        with tempfile.TemporaryDirectory() as folder:
+            model.export(folder, verbose=False)
+            loaded = tf.saved_model.load(folder)
+            served = loaded.serve(x)
+        self.assertEqual(served.shape, model(x).shape)
+
     def test_float64_survives_saving(self) -> None:
         model = diglot.build(diglot.spec("mlp_small"), "keras", "float64")
         with tempfile.TemporaryDirectory() as folder:
@@ -113,6 +124,14 @@ class Keras(unittest.TestCase):
 
 
 class Both(unittest.TestCase):
+    @parameterized.expand([("resnet_small", 17), ("resnet_small_imagenet", 48), ("transformer_lm_small_pre", 5)])
+    def test_other_sizes_than_the_spec_says(self, preset: str, size: int) -> None:
+        field = "image_size" if "resnet" in preset else "max_len"
+        other = diglot.spec(preset, **{field: size})
+        x = inputs(other)
+        spec = diglot.spec(preset)
+        self.assertEqual(diglot.build(spec, "torch")(native(x)).shape, diglot.build(spec, "keras")(x).shape)
+
     @parameterized.expand(PRESETS)
     def test_state_crosses(self, preset: str) -> None:
         spec = diglot.spec(preset)

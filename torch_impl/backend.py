@@ -50,7 +50,9 @@ def set_state(model: nn.Module, state: State) -> None:
     fit(spec, state)
     with torch.no_grad():
         for weight, tensor in _tensors(model, spec).items():
-            array = to_native(np.asarray(state[weight.name]), weight.axes, weight.factors)
+            array = np.asarray(state[weight.name])
+            array = array.astype(array.dtype.newbyteorder("="), copy=False)
+            array = to_native(array, weight.axes, weight.factors)
             tensor.copy_(torch.from_numpy(np.ascontiguousarray(array)))
 
 
@@ -209,8 +211,9 @@ def _named(spec: Spec, result: Any) -> Arrays:
 def _tensor(model: nn.Module, array: Any) -> Any:
     if array is None:
         return None
-    tensor = torch.from_numpy(np.ascontiguousarray(array).copy())
-    return tensor.to(next(model.parameters()).dtype) if tensor.is_floating_point() else tensor
+    like = next(model.parameters())
+    tensor = torch.from_numpy(np.ascontiguousarray(array).copy()).to(like.device)
+    return tensor.to(like.dtype) if tensor.is_floating_point() else tensor
 
 
 def _numpy(tensor: torch.Tensor) -> np.ndarray:

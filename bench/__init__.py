@@ -1,0 +1,1 @@
+"""Measurements, each by the command that its module names. A benchmark measures; no test asserts a time."""

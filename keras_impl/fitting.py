@@ -1,0 +1,63 @@
+"""Training and predicting as Keras's users do: `compile`, `fit` and `predict`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.backend import Recipe
+from ..core.errors import SpecError
+from ..core.technique import Arrays
+from .backend import sibling, spec_of
+from .precision import precision
+
+
+class Batches(keras.utils.PyDataset):
+    """Whole batches, in order: the one input of a network, and what the loss compares its output with."""
+
+    def __init__(self, model: keras.Model, batches: Sequence[Arrays]) -> None:
+        super().__init__()
+        (source,), target = spec_of(model).inputs(), spec_of(model).targets()
+        self.batches, self.source, self.target = batches, source, target
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        batch = self.batches[index]
+        return batch[self.source.name], batch[self.target.name]
+
+
+def fit(model: keras.Model, batches: Sequence[Arrays], recipe: Recipe) -> NDArray[np.float64]:
+    """Train for one step per batch, and give the loss of every step, float64, (steps,).
+
+    A batch holds arrays by the names of the spec's input and target, in the canonical layout, (batch, ...).
+    Raises SpecError for a recipe that clips.
+    """
+    if recipe.clip:
+        raise SpecError(f"fit does not clip gradients, and the recipe asks for {recipe.clip.name}")
+    losses: list[float] = []
+    with precision(model.variable_dtype):  # the optimizer's rate and the loss's mean are kept in floatx
+        optimizer = sibling(recipe.optimizer).build(recipe.optimizer, model.trainable_variables)
+        loss_function = sibling(recipe.loss).build(recipe.loss)
+        if recipe.schedule:
+            sibling(recipe.schedule).build(recipe.schedule, optimizer)
+        # What Keras logs as the loss is the mean since the metrics were last reset.
+        history = keras.callbacks.LambdaCallback(
+            on_train_batch_begin=lambda step, logs: model.reset_metrics(),
+            on_train_batch_end=lambda step, logs: losses.append(logs["loss"]),
+        )
+        model.compile(optimizer, loss_function)
+        model.fit(Batches(model, batches), shuffle=False, callbacks=[history], verbose=0)
+    return np.array(losses)
+
+
+def predict(model: keras.Model, inputs: Arrays, batch_size: int) -> NDArray[np.floating]:
+    """The output in evaluation mode, (batch, ...) in the canonical layout, for the input by its name in the spec."""
+    (source,) = spec_of(model).inputs()
+    with precision(model.variable_dtype):
+        return model.predict(inputs[source.name], batch_size=batch_size, verbose=0)

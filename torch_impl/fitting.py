@@ -1,0 +1,67 @@
+"""Training and predicting as PyTorch's users do: a loop over batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from ..core.backend import Recipe
+from ..core.errors import SpecError
+from ..core.technique import Arrays
+from .backend import sibling, spec_of, to_tensor
+from .layout import to_canonical
+
+
+class Batches(Dataset):
+    """Whole batches, in order: the one input of a network, and what the loss compares its output with."""
+
+    def __init__(self, model: nn.Module, batches: Sequence[Arrays]) -> None:
+        super().__init__()
+        (source,), target = spec_of(model).inputs(), spec_of(model).targets()
+        self.model, self.batches, self.source, self.target = model, batches, source, target
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        batch = self.batches[index]
+        return to_tensor(self.model, self.source, batch), to_tensor(self.model, self.target, batch)
+
+
+def fit(model: nn.Module, batches: Sequence[Arrays], recipe: Recipe) -> NDArray[np.float64]:
+    """Train for one step per batch, and give the loss of every step, float64, (steps,).
+
+    A batch holds arrays by the names of the spec's input and target, in the canonical layout, (batch, ...).
+    Raises SpecError for a recipe that clips.
+    """
+    if recipe.clip:
+        raise SpecError(f"fit does not clip gradients, and the recipe asks for {recipe.clip.name}")
+    optimizer = sibling(recipe.optimizer).build(recipe.optimizer, list(model.parameters()))
+    loss_function = sibling(recipe.loss).build(recipe.loss)
+    scheduler = sibling(recipe.schedule).build(recipe.schedule, optimizer) if recipe.schedule else None
+    losses = []
+    model.train()
+    for inputs, targets in DataLoader(Batches(model, batches), batch_size=None, shuffle=False):
+        optimizer.zero_grad()
+        loss = loss_function(model(inputs), targets)
+        loss.backward()
+        optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
+        losses.append(loss.item())
+    return np.array(losses)
+
+
+def predict(model: nn.Module, inputs: Arrays, batch_size: int) -> NDArray[np.floating]:
+    """The output in evaluation mode, (batch, ...) in the canonical layout, for the input by its name in the spec."""
+    (source,), (output,) = spec_of(model).inputs(), spec_of(model).outputs()
+    model.eval()
+    with torch.no_grad():
+        batches = to_tensor(model, source, inputs).split(batch_size)
+        outputs = torch.cat([model(batch) for batch in batches])
+    return to_canonical(outputs.numpy(), output.axes)
