@@ -140,7 +140,7 @@ def load(path: str | os.PathLike[str]) -> tuple[Spec, State]:
         spec: Spec = registry.make(name, **fields)
         declared = (weight for part in spec.parts() for weight in part.weights)
         if len(list(itertools.islice(declared, len(state) + EXCESS))) == len(state) + EXCESS:
-            raise CheckpointError(f"its spec declares over {EXCESS} weights more than it holds")
+            raise CheckpointError(f"it declares over {EXCESS} weights more than the file holds")
         fit(spec, state)
     except StateError as error:
         raise StateError(f"{source}: {error}", error.weights) from error

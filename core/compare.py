@@ -87,11 +87,13 @@ def pair(
         return _failed(name, complaint)
     if not np.issubdtype(one.dtype, np.floating):
         return _discrete(name, one, other)
+    if not math.isfinite(floor):
+        return _failed(name, "its noise floor is not a finite number, so this comparison could not fail")
     first, second = one.astype(np.float64), other.astype(np.float64)
     difference = float(np.max(np.abs(first - second)))
     magnitude = float(max(np.max(np.abs(first)), np.max(np.abs(second))))
     ratio = difference / max(floor, math.ulp(0.0)) if difference else 0.0
-    wide_ratio = None if not wide_floor else difference / wide_floor
+    wide_ratio = difference / wide_floor if wide_floor and math.isfinite(wide_floor) else None
     digits = agreeing(difference, magnitude, floor)
     return Comparison(name, verdict.of_ratio(ratio, wide_ratio), ratio, digits, difference, floor)
 

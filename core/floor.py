@@ -37,10 +37,10 @@ def movement(base: Arrays, *others: Arrays) -> dict[str, float]:
     for name, array in base.items():
         if np.issubdtype(array.dtype, np.floating) and array.size and np.all(np.isfinite(array)):
             moves = [float(np.max(np.abs(other[name] - array))) for other in others]
-            result[name] = max(*moves, float(np.spacing(np.max(np.abs(array)))))
+            result[name] = float(np.max([*moves, np.spacing(np.max(np.abs(array)))]))  # where NaN stays NaN
     return result
 
 
 def larger(one: dict[str, float], other: dict[str, float]) -> dict[str, float]:
     """The larger of two sides' floors, tensor by tensor."""
-    return {name: max(one.get(name, 0.0), other.get(name, 0.0)) for name in {**one, **other}}
+    return {name: float(np.maximum(one.get(name, 0.0), other.get(name, 0.0))) for name in {**one, **other}}

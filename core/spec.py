@@ -109,7 +109,7 @@ class Part:
 
 
 def rounded(value: float) -> float:
-    """The nearest float of 16 significant bits, so that it and its complement to one are exact in float32.
+    """The nearest float of 16 significant bits: it and, from 2**-9 on, its complement to one are exact in float32.
 
     TensorFlow passes Python floats through float32 even in a float64 graph; a check must not measure that.
     """

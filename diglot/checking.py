@@ -7,10 +7,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from .core import runner
+from .core import runner, threads
 from .core.report import table
 from .core.results import Cell
+from .core.spec import Spec
 from .core.verdict import Verdict
+
+SMALL = 1_000_000  # weights
 
 
 def run_check(
@@ -23,7 +26,9 @@ def run_check(
     resume: bool,
 ) -> bool:
     """Run, print, save, and say whether parity holds."""
-    tasks = runner.plan(names, checks, dtype or runner.PRECISIONS, seed)
+    tasks = runner.plan(names, checks, runner.PRECISIONS if dtype is None else dtype, seed)
+    if all(task.spec.parameter_count() < SMALL for task in tasks if isinstance(task.spec, Spec)):
+        threads.single()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("starting both frameworks", total=len(tasks))

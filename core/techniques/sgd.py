@@ -14,7 +14,10 @@ from ..technique import Arrays, Optimizer
 
 @dataclass(frozen=True, kw_only=True)
 class SGD(Optimizer):
-    """Stochastic gradient descent, with momentum (Polyak 1964) or Nesterov's (Sutskever et al., ICML 2013, eq. 3-4).
+    """Stochastic gradient descent, with momentum or Nesterov's.
+
+    Source: Polyak, "Some methods of speeding up the convergence of iteration methods" (1964); Sutskever et al., "On the
+    importance of initialization and momentum in deep learning", ICML 2013, eq. 1-2 and Nesterov's eq. 3-4.
 
     Fields:
         learning_rate: step size, symbol epsilon in Sutskever et al.

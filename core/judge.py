@@ -1,0 +1,79 @@
+"""An outcome becomes a cell: the verdict, and where it is not `equal`, the part at fault."""
+
+from __future__ import annotations
+
+from . import compare, verdict
+from .checks import Outcome
+from .errors import DiglotError, StateError
+from .locate import locate, of_weights
+from .pair import Pair
+from .plan import Task
+from .results import Cell
+from .verdict import Verdict
+
+REPLAYED = ("forward", "forward_training", "gradients", "training")
+
+
+def failed(task: Task, error: BaseException) -> Cell:
+    """The cell of a check that could not be run."""
+    what = str(error) if isinstance(error, DiglotError) else f"{type(error).__name__}: {error}"
+    located = of_weights(error.weights) if isinstance(error, StateError) else None
+    return Cell(
+        task.label,
+        task.spec.kind,
+        task.check,
+        task.dtype,
+        Verdict.ERROR,
+        float("inf"),
+        0.0,
+        located=located,
+        cause=what,
+    )
+
+
+def judge(task: Task, outcome: Outcome, pair: Pair | None) -> Cell:
+    """The cell of an outcome, with the part at fault where there is one."""
+    worst = compare.worst(outcome.comparisons)
+    verdicts = [item.verdict for item in outcome.comparisons] + [Verdict.DIFFERENT for _ in outcome.complaints]
+    found = verdict.worst(verdicts)
+    located, cause = None, None
+    if found is not Verdict.EQUAL:
+        located, cause = _blame(task, outcome, pair)
+    return Cell(
+        spec=task.label,
+        kind=task.spec.kind,
+        check=task.check,
+        dtype=task.dtype,
+        verdict=found,
+        ratio=worst.ratio if worst else float("inf"),
+        digits=min((item.digits for item in outcome.comparisons), default=0.0),
+        worst=worst.name if worst else "",
+        tensors=len(outcome.comparisons),
+        sensitivity=outcome.sensitivity,
+        located=located,
+        cause=cause,
+    )
+
+
+def _blame(task: Task, outcome: Outcome, pair: Pair | None) -> tuple[str | None, str]:
+    if outcome.complaints:
+        return outcome.complaints[0]
+    worst = compare.worst(outcome.comparisons)
+    if worst is None:
+        return None, "nothing was compared, so nothing could have failed"
+    size = worst.complaint or f"differs by {worst.difference:.1e}, {worst.ratio:.1e} noise floors"
+    if worst.verdict is Verdict.FLOAT32_EQUAL:
+        size += "; no float32 run could show it"
+    if pair is not None and task.check in REPLAYED:
+        fault = locate(pair)
+        if fault is not None:
+            return fault.part, fault.cause
+        return None, f"{worst.name} {size}; every part agrees in isolation, so it is the step and not the network"
+    return (task.spec.name if pair is None else None), f"{_departing(outcome)}{worst.name}: {size}"
+
+
+def _departing(outcome: Outcome) -> str:
+    """Which side departs from a technique's rule, where that can be told."""
+    wrong = [item.name for item in outcome.comparisons if item.verdict is not Verdict.EQUAL]
+    sides = [name for name in ("PyTorch", "Keras") if any(f"(the rule and {name})" in item for item in wrong)]
+    return f"{' and '.join(sides)} departs from the rule; " if len(sides) == 1 else ""
