@@ -22,6 +22,7 @@ from .technique import Arrays
 from .verdict import Verdict
 
 NUDGE = 1e-3
+DRAWS = 3
 
 
 @dataclass
@@ -158,24 +159,34 @@ def file_round_trip(pair: Pair, dtype: str) -> Outcome:
 
 
 def accuracy(pair: Pair, dtype: str) -> Outcome:
-    """float32 is measured: each side's error against its own float64, and the two errors against each other."""
-    state = {name: array.astype("float32").astype("float64") for name, array in pair.state.items()}
-    batch = {
-        name: array.astype("float32").astype("float64") if array.dtype.kind == "f" else array
-        for name, array in pair.batches()[0].items()
-    }
+    """float32 is measured: each side's error against its own float64, and the two errors against each other.
+
+    Rounding can push a single unit over the kink of a ReLU, on one side and not on the other: a jump that says nothing
+    of accuracy. So a finding must stand on three batches; of each tensor the least ratio counts.
+    """
+    found: dict[str, Comparison] = {}
+    for batch in pair.batches(DRAWS):
+        for item in _accuracy(pair, batch):
+            found[item.name] = min(found.get(item.name, item), item, key=lambda one: one.ratio)
+        if all(item.verdict is Verdict.EQUAL for item in found.values()):
+            break
+    return Outcome(list(found.values()))
+
+
+def _accuracy(pair: Pair, drawn: Arrays) -> list[Comparison]:
+    state, batch = floor.representable(pair.state), floor.representable(drawn)
 
     def run(side: str, dtype: str, move: str | None = None) -> Arrays:
-        weights, moved = (
-            (floor.moved(state, pair.seed, move), floor.moved(batch, pair.seed, move)) if move else (state, batch)
-        )
+        weights, moved = state, batch
+        if move:
+            weights, moved = floor.moved(state, pair.seed, move), floor.moved(batch, pair.seed, move)
         model, inputs = pair.inputs(side, dtype, weights, moved)
         outputs = pair.side(side).forward(model, inputs).outputs
         loss = pair.recipe(side).loss
         return {**outputs, **pair.side(side).gradients(model, inputs, loss, noise=pair.noise())}
 
     runs = [(run(side, "float64"), run(side, "float32"), run(side, "float32", floor.WIDE)) for side in SIDES]
-    return Outcome(compare_accuracy(*runs))
+    return compare_accuracy(*runs)
 
 
 def compare_accuracy(torch: tuple[Arrays, Arrays, Arrays], keras: tuple[Arrays, Arrays, Arrays]) -> list[Comparison]:

@@ -31,6 +31,14 @@ def _move(array: NDArray[Any], rng: np.random.Generator, ulp: str) -> NDArray[An
     return step
 
 
+def representable(arrays: Arrays) -> Arrays:
+    """The arrays with each float rounded to one that float32 holds, still as float64."""
+    return {
+        name: array.astype(WIDE).astype(NARROW) if np.issubdtype(array.dtype, np.floating) else array
+        for name, array in arrays.items()
+    }
+
+
 def movement(base: Arrays, *others: Arrays) -> dict[str, float]:
     """The largest movement of each float tensor, and at least one unit in the last place of its largest element."""
     result = {}

@@ -63,10 +63,7 @@ class Trio:
 
     def accuracy(self) -> Outcome:
         """Each side's float32 error against its own float64."""
-        case = {
-            name: array.astype("float32").astype("float64") if array.dtype.kind == "f" else array
-            for name, array in self.case().items()
-        }
+        case = floor.representable(self.case())
         moved = floor.moved(case, self.seed, floor.WIDE)
         runs = [
             (self.trace(side, case), self.trace(side, case, "float32"), self.trace(side, moved, "float32"))

@@ -1,0 +1,100 @@
+"""A comparison that could not fail is a failure; and float32 that one side does worse is a finding."""
+
+from __future__ import annotations
+
+import unittest
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from diglot.core import checks
+from diglot.core.judge import judge
+from diglot.core.pair import Pair
+from diglot.core.plan import Task
+from diglot.core.results import Cell
+from diglot.core.spec import Spec
+
+import diglot
+
+
+class Altered(Pair):
+    """A pair whose PyTorch model is altered after it was built."""
+
+    def __init__(self, spec: Spec, alter: Callable[[Any], None]) -> None:
+        super().__init__(spec)
+        self.alter = alter
+
+    def build(self, side: str, dtype: str) -> Any:
+        model = super().build(side, dtype)
+        if side == "torch":
+            self.alter(model)
+        return model
+
+
+def cell(pair: Pair, check: str, dtype: str = "float64") -> Cell:
+    task = Task("altered", pair.spec, check, dtype, 0)
+    return judge(task, checks.CHECKS[check][0](pair, dtype), pair)
+
+
+class Sensitivity(unittest.TestCase):
+    spec = diglot.spec("mlp_small_gelu")
+
+    def test_a_correct_network_is_sensitive(self) -> None:
+        found = cell(Pair(self.spec), "forward")
+        self.assertEqual(found.verdict, "equal")
+        self.assertGreater(found.sensitivity or 0.0, 1e6)
+
+    def test_a_weight_that_no_output_depends_on(self) -> None:
+        def alter(model: Any) -> None:
+            dense = model.hidden[1].dense
+            dense.forward = lambda x: torch.nn.functional.linear(x, dense.weight, dense.bias.new_zeros(8))
+
+        pair = Altered(self.spec, alter)
+        pair.build = lambda side, dtype: Altered.build(pair, "torch", dtype)  # type: ignore[method-assign]
+        pair.side = lambda side: Pair.side(pair, "torch")  # type: ignore[method-assign]
+        found = cell(pair, "forward")
+        self.assertEqual((found.verdict, found.located), ("different", "hidden.1.dense"))
+        self.assertIn("could not fail", found.cause or "")
+
+    def test_a_constant_input(self) -> None:
+        pair = Pair(self.spec)
+        batch = pair.batches()[0]
+        pair.batches = lambda count=1: [{**batch, "features": np.ones_like(batch["features"])}]  # type: ignore[method-assign]
+        found = cell(pair, "forward")
+        self.assertEqual(found.verdict, "different")
+        self.assertIn("do not move with features", found.cause or "")
+
+    def test_not_a_number(self) -> None:
+        pair = Pair(self.spec)
+        pair.state["head.bias"][0] = np.nan
+        found = cell(pair, "forward_training")
+        self.assertEqual(found.verdict, "different")
+        self.assertIn("not finite", found.cause or "")
+
+    def test_an_inert_weight_must_be_inert(self) -> None:
+        spec = diglot.spec("transformer_lm_small")
+        inert = [weight.name for weight in spec.weights() if weight.inert]
+        self.assertEqual(inert, [f"blocks.{index}.attention.key.bias" for index in range(2)])
+
+        def alter(model: Any) -> None:
+            attention = model.blocks[1].attention
+            forward = attention.forward
+            attention.forward = lambda x, mask=None: forward(x, mask) + attention.key.bias
+
+        found = cell(Altered(spec, alter), "forward")
+        self.assertEqual((found.verdict, found.located), ("different", "blocks.1.attention.key"))
+        self.assertIn("said to be inert", found.cause or "")
+
+
+class Accuracy(unittest.TestCase):
+    def test_a_side_that_rounds_more_is_a_finding(self) -> None:
+        def alter(model: Any) -> None:
+            head = model.head
+            forward = head.forward
+            head.forward = lambda x: forward(x.bfloat16().to(x.dtype) if x.dtype == torch.float32 else x)
+
+        found = cell(Altered(diglot.spec("mlp_small_gelu"), alter), "accuracy", "float32")
+        self.assertEqual(found.verdict, "different")
+        self.assertIn("PyTorch is", found.cause or "")
+        self.assertIn("less accurate", found.cause or "")
