@@ -29,7 +29,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 
-def spec(name: str, **fields: Any) -> Any:
+def spec(name: str, /, **fields: Any) -> Any:
     """The spec of this name or preset, a frozen dataclass, with any field overridden.
 
     Raises SpecError for an unknown name (with the nearest ones), an unknown field, or a value against its rule.
@@ -62,10 +62,8 @@ def build(spec: Spec, side: str, dtype: str = "float32") -> Any:
     """
     from .core import backend
     from .core.errors import SpecError
-    from .core.spec import Spec
 
-    if not isinstance(spec, Spec):
-        raise SpecError(f"build takes the spec of an architecture, from diglot.spec(NAME), not {spec!r}")
+    _of_architecture(spec, "build")
     if dtype not in ("float32", "float64"):
         raise SpecError(f"dtype must be float32 or float64, not {dtype!r}")
     return backend.load(side).build(spec, dtype)
@@ -75,6 +73,7 @@ def initial_state(spec: Spec, seed: int = 0) -> dict[str, Any]:
     """The canonical state that training starts from, `{name: float32 array}`, channels last, drawn by the seed."""
     from .core import state
 
+    _of_architecture(spec, "initial_state")
     return state.initial_state(spec, seed)
 
 
@@ -88,7 +87,7 @@ def set_state(model: Any, state: Mapping[str, Any]) -> None:
 
     Raises StateError that names every missing, extra and misshapen weight; the model is then as before.
     """
-    _side_of(model).set_state(model, dict(state))
+    _side_of(model).set_state(model, _mapping(state))
 
 
 def save(path: str | os.PathLike[str], spec: Spec, state: Mapping[str, Any]) -> None:
@@ -98,7 +97,8 @@ def save(path: str | os.PathLike[str], spec: Spec, state: Mapping[str, Any]) -> 
     """
     from .core import checkpoint
 
-    checkpoint.save(path, spec, dict(state))
+    _of_architecture(spec, "save")
+    checkpoint.save(path, spec, _mapping(state))
 
 
 def load(path: str | os.PathLike[str]) -> tuple[Spec, dict[str, Any]]:
@@ -127,6 +127,22 @@ def check(
     from .core import runner
 
     return runner.run(runner.plan(names, checks, dtypes, seed), workers=workers)
+
+
+def _of_architecture(spec: Any, verb: str) -> None:
+    from .core.errors import SpecError
+    from .core.spec import Spec
+
+    if not isinstance(spec, Spec):
+        raise SpecError(f"{verb} takes the spec of an architecture, from diglot.spec(NAME), not {spec!r}")
+
+
+def _mapping(state: Any) -> dict[str, Any]:
+    from .core.errors import StateError
+
+    if not isinstance(state, Mapping):
+        raise StateError(f"a state is a mapping from weight names to arrays, not a {type(state).__name__}")
+    return dict(state)
 
 
 def _side_of(model: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from .core.errors import DiglotError
+from .core.errors import DiglotError, ReportError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -81,7 +81,7 @@ def check(
     from .checking import run_check
 
     if resume and report is None:
-        raise typer.BadParameter("it needs --report DIR, the folder of the run to go on with", param_hint="--resume")
+        raise ReportError("--resume needs --report DIR, the folder of the run to go on with")
     chosen = checks.split(",") if checks is not None else None
     passed = run_check(names or None, chosen, dtype, seed, workers, report, resume)
     raise typer.Exit(0 if passed else 1)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import io
 from pathlib import Path
-from typing import Any
 
 from rich.columns import Columns
 from rich.console import Console, Group
@@ -39,27 +39,21 @@ def show_list() -> None:
 def show_one(name: str, html: Path | None) -> None:
     """A spec's documentation and fields, and both siblings side by side."""
     spec: Hyperparameters = registry.make(name)
-    console = Console(record=html is not None, width=180 if html else None, file=_nowhere() if html else None)
-    console.print(page(name, spec, console.width))
+    console = Console(record=html is not None, width=180 if html else None, file=io.StringIO() if html else None)
+    console.print(page(name, spec, console.width, "friendly" if html is not None else "ansi_dark"))
     if html is not None:
         with replacing(html) as file:
             file.write(console.export_html(inline_styles=True).encode())
 
 
-def _nowhere() -> Any:
-    import io
-
-    return io.StringIO()
-
-
-def page(name: str, spec: Hyperparameters, width: int) -> Group:
+def page(name: str, spec: Hyperparameters, width: int, theme: str) -> Group:
     """The page of a spec. Below 100 columns the siblings stand one above the other."""
     fields = Table("field", "value", box=None, pad_edge=False)
     for field, value in spec.fields().items():
         fields.add_row(field, repr(value))
     heading = f"{name}: {spec.parameter_count():,} parameters" if isinstance(spec, Spec) else name
     text = Group(inspect.getdoc(type(spec)) or "", "", fields)
-    siblings = [_sibling(spec, side, width) for side in TITLES]
+    siblings = [_sibling(spec, side, theme) for side in TITLES]
     beside = Table.grid(expand=True, padding=(0, 1)) if width >= 100 else Columns(siblings)
     if isinstance(beside, Table):
         beside.add_column(ratio=1)
@@ -68,9 +62,9 @@ def page(name: str, spec: Hyperparameters, width: int) -> Group:
     return Group(Panel(text, title=heading, title_align="left"), beside)
 
 
-def _sibling(spec: Hyperparameters, side: str, width: int) -> Panel:
+def _sibling(spec: Hyperparameters, side: str, theme: str) -> Panel:
     path = source_file(spec, side)
-    code = Syntax(path.read_text(encoding="utf-8"), "python", word_wrap=True, background_color="default")
+    code = Syntax(path.read_text(encoding="utf-8"), "python", theme=theme, word_wrap=True, background_color="default")
     return Panel(
         code, title=f"{TITLES[side]}: {path.parent.parent.name}/{path.parent.name}/{path.name}", title_align="left"
     )

@@ -51,7 +51,7 @@ def set_state(model: nn.Module, state: State) -> None:
     with torch.no_grad():
         for weight, tensor in _tensors(model, spec).items():
             array = np.asarray(state[weight.name])
-            array = array.astype(array.dtype.newbyteorder("="), copy=False)
+            array = array.astype(array.dtype.newbyteorder("="))  # a copy: PyTorch refuses what may not be written to
             array = to_native(array, weight.axes, weight.factors)
             tensor.copy_(torch.from_numpy(np.ascontiguousarray(array)))
 
