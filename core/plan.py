@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,24 +41,17 @@ def plan(
 
     Raises SpecError for an unknown name, check or dtype, and where nothing is left to run.
     """
-    known = (*CHECKS, *DTYPES)
-    wanted, precisions = _listed(checks), _listed(dtypes) or PRECISIONS
-    for given, allowed, what in ((wanted or (), known, "check"), (precisions, PRECISIONS, "dtype")):
-        for name in given:
-            if name not in allowed:
-                hint = nearest(name, allowed) or f"; there are {', '.join(dict.fromkeys(allowed))}"
-                raise SpecError(f"there is no {what} {name!r}{hint}")
+    wanted = _listed(checks, (*CHECKS, *DTYPES), "check")
+    precisions = _listed(dtypes, PRECISIONS, "dtype")
     tasks = [
         Task(label, spec, check, dtype, seed)
         for label, spec in _specs(names)
         for check, allowed in (_techniques() if isinstance(spec, Technique) else _architectures())
         for dtype in allowed
-        if (wanted is None or check in wanted) and dtype in precisions
+        if check in wanted and dtype in precisions
     ]
     if not tasks:
-        raise SpecError(
-            f"none of the checks {', '.join(wanted or known)} applies to these names in {', '.join(precisions)}"
-        )
+        raise SpecError(f"none of the checks {', '.join(wanted)} applies to these names in {', '.join(precisions)}")
     return tasks
 
 
@@ -70,17 +63,38 @@ def _techniques() -> list[tuple[str, tuple[str, ...]]]:
     return list(DTYPES.items())
 
 
-def _listed(given: Any) -> tuple[Any, ...] | None:
+def _listed(given: Any, known: tuple[str, ...], what: str) -> tuple[str, ...]:
+    """The words that were asked for, all of them known; None is all."""
     if given is None:
-        return None
-    return (given,) if isinstance(given, str | Hyperparameters) else tuple(given)
+        return tuple(dict.fromkeys(known))
+    words = _tuple(given, f"{what}s")
+    for word in words:
+        if word not in known:
+            hint = nearest(str(word), known) or f"; there are {', '.join(dict.fromkeys(known))}"
+            raise SpecError(f"there is no {what} {word!r}{hint}")
+    return words
+
+
+def _tuple(given: Any, what: str) -> tuple[Any, ...]:
+    if isinstance(given, str | Hyperparameters):
+        return (given,)
+    if not isinstance(given, Iterable):
+        raise SpecError(f"{what} must be a name or a list of names, not {given!r}")
+    return tuple(given)
 
 
 def _specs(names: Any) -> Iterator[tuple[str, Hyperparameters]]:
-    for name in dict.fromkeys(_listed(names) or (*registry.architectures(), *registry.techniques())):
+    """Each spec once, with a label of its own."""
+    labels: dict[str, Hyperparameters] = {}
+    every = (*registry.architectures(), *registry.techniques())
+    for name in every if names is None else _tuple(names, "names"):
         if isinstance(name, Hyperparameters):
-            yield name.name, name
+            found = {name.name: name}
         else:
             registry.make(name)
-            for preset in registry.checked(name):
-                yield preset, registry.make(preset)
+            found = {preset: registry.make(preset) for preset in registry.checked(name)}
+        for label, spec in found.items():
+            same = [other for other in labels if other.partition(" #")[0] == label]
+            if all(labels[other] != spec for other in same):
+                labels[f"{label} #{len(same) + 1}" if same else label] = spec
+    yield from labels.items()

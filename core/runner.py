@@ -19,7 +19,7 @@ from typing import Any
 from . import backend, calibration
 from .backend import SIDES
 from .checks import CHECKS
-from .errors import MissingFrameworkError
+from .errors import MissingFrameworkError, SpecError
 from .journal import Journal
 from .judge import failed, judge
 from .pair import Pair
@@ -69,13 +69,10 @@ def run(
     for side in SIDES:
         if backend.missing(side):
             raise _both_needed()
+    if workers is not None and (not isinstance(workers, int) or workers < 1):
+        raise SpecError(f"workers must be a whole number, at least 1, not {workers!r}")
     start = time.perf_counter()
-    journal = None
-    if folder is not None:
-        from .report import prepare
-
-        prepare(folder)
-        journal = Journal(folder, identity(tasks), resume)
+    journal = None if folder is None else journal_in(folder, tasks, resume)
     done = {cell.key(): cell for cell in (journal.cells if journal else [])}
     for cell in _evaluated([task for task in tasks if task.key() not in done], workers or 1):
         done[cell.key()] = cell
@@ -92,6 +89,14 @@ def run(
         known.ratio if known else None,
         known.name if known else "",
     )
+
+
+def journal_in(folder: str | os.PathLike[str], tasks: Sequence[Task], resume: bool) -> Journal:
+    """The journal of a run in a folder that can be written. Raises ReportError."""
+    from .report import prepare
+
+    prepare(folder)
+    return Journal(folder, identity(tasks), resume)
 
 
 def _both_needed() -> MissingFrameworkError:

@@ -109,10 +109,13 @@ class Part:
 
 
 def rounded(value: float) -> float:
-    """The nearest float of 16 significant bits: it and, from 2**-9 on, its complement to one are exact in float32.
+    """A float near the given one that float32 holds exactly; from 2**-12 to 1, so that it holds 1 minus it as well.
 
     TensorFlow passes Python floats through float32 even in a float64 graph; a check must not measure that.
     """
+    if 2**-12 <= abs(value) < 1:
+        grid = 2**24
+        return math.copysign(min(round(abs(value) * grid), grid - 1) / grid, value)
     mantissa, exponent = math.frexp(value)
     return math.ldexp(round(mantissa * 2**CHECKED_BITS), exponent - CHECKED_BITS)
 

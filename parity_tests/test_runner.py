@@ -16,6 +16,7 @@ from diglot.core.checks import Outcome
 from diglot.core.errors import ReportError, SpecError
 from diglot.core.journal import NAME, Journal
 from diglot.core.verdict import Verdict
+from parameterized import parameterized
 
 import diglot
 
@@ -74,6 +75,21 @@ class Plan(unittest.TestCase):
         spec = diglot.spec("mlp", hidden_dims=(5,), input_shape=(3,))
         (cell,) = diglot.check(spec, checks="forward").cells
         self.assertEqual((cell.spec, cell.verdict), ("mlp", "equal"))
+
+    def test_two_specs_of_one_name(self) -> None:
+        specs = [diglot.spec("mlp", hidden_dims=(width,), input_shape=(3,)) for width in (4, 5)]
+        labels = [task.label for task in runner.plan([*specs, specs[0]], checks="forward")]
+        self.assertEqual(labels, ["mlp", "mlp #2"])
+
+    def test_an_empty_list_is_not_all(self) -> None:
+        for names, only in (([], None), (None, [])):
+            with self.assertRaises(SpecError):
+                runner.plan(names, only)
+
+    @parameterized.expand([("names", 3), ("checks", 3), ("dtypes", 3), ("workers", -1), ("workers", "many")])
+    def test_a_wrong_kind_of_argument(self, argument: str, value: object) -> None:
+        with self.assertRaisesRegex(SpecError, argument):
+            diglot.check(**{"names": "sgd", argument: value})
 
     def test_nothing_to_run(self) -> None:
         with self.assertRaisesRegex(SpecError, "none of the checks rule applies"):

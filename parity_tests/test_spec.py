@@ -184,10 +184,20 @@ class Rounding(unittest.TestCase):
         for value in generator(0, "rounded").uniform(-1, 1, 5000) * 10.0 ** np.arange(-20, 30).repeat(100):
             self.assertEqual(float(np.float32(rounded(value))), rounded(value))
             self.assertEqual(rounded(rounded(value)), rounded(value))
-            self.assertLessEqual(abs(rounded(value) - value), np.spacing(np.float32(abs(value))) * 2**7)
+            self.assertLessEqual(abs(rounded(value) - value), max(2.0**-25, np.spacing(np.float32(abs(value))) * 2**7))
 
     def test_complement_is_exact_in_float32(self) -> None:
-        for value in (*generator(1, "rounded").uniform(2**-9, 1, 5000), 0.9, 0.99, 0.999, 0.1, 0.01, 0.5):
+        for value in (
+            *generator(1, "rounded").uniform(2**-12, 1, 5000),
+            0.9,
+            0.999999,
+            1 - 2**-30,
+            0.99,
+            0.999,
+            0.1,
+            0.01,
+            0.5,
+        ):
             self.assertEqual(float(np.float32(1 - rounded(value))), 1 - rounded(value))
             self.assertEqual(float(np.float32(1) - np.float32(rounded(value))), 1 - rounded(value))
 
