@@ -124,7 +124,12 @@ def _gradients(pair: Pair) -> Job:
 
 def gradients(pair: Pair, dtype: str) -> Outcome:
     """In training mode: the loss, and its gradient for every trainable weight and every float input."""
-    return Outcome(pair.measure(_gradients(pair), pair.batches()))
+    found = Outcome(pair.measure(_gradients(pair), pair.batches()))
+    given = {item.name for item in found.comparisons}
+    for weight in pair.spec.weights():
+        if weight.trainable and f"gradient of {weight.name}" not in given:
+            found.complaints.append((weight.owner, f"neither side has a gradient for {weight.name}"))
+    return found
 
 
 def training(pair: Pair, dtype: str) -> Outcome:

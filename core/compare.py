@@ -39,14 +39,15 @@ class Comparison:
         return dataclasses.replace(self, name=name)
 
 
-def _failed(name: str, complaint: str) -> Comparison:
+def failed(name: str, complaint: str) -> Comparison:
+    """A tensor that could not be compared as numbers."""
     return Comparison(name, Verdict.DIFFERENT, math.inf, 0.0, math.inf, 0.0, complaint)
 
 
 def _discrete(name: str, one: NDArray[Any], other: NDArray[Any]) -> Comparison:
     unequal = int(np.sum(one != other))
     if unequal:
-        return _failed(name, f"{unequal} of {one.size} discrete values differ")
+        return failed(name, f"{unequal} of {one.size} discrete values differ")
     return Comparison(name, Verdict.EQUAL, 0.0, 17.0, 0.0, 0.0)
 
 
@@ -84,11 +85,11 @@ def pair(
 ) -> Comparison:
     """Compare one tensor of two sides. Discrete tensors need no floor, and must be equal."""
     if complaint := unlike(one, other, sides):
-        return _failed(name, complaint)
+        return failed(name, complaint)
     if not np.issubdtype(one.dtype, np.floating):
         return _discrete(name, one, other)
     if not math.isfinite(floor):
-        return _failed(name, "its noise floor is not a finite number, so this comparison could not fail")
+        return failed(name, "its noise floor is not a finite number, so this comparison could not fail")
     first, second = one.astype(np.float64), other.astype(np.float64)
     difference = float(np.max(np.abs(first - second)))
     magnitude = float(max(np.max(np.abs(first)), np.max(np.abs(second))))
@@ -109,7 +110,7 @@ def every(
     result = []
     for name in {**one, **other}:
         if name not in one or name not in other:
-            result.append(_failed(name, f"only {sides[1] if name in other else sides[0]} has it"))
+            result.append(failed(name, f"only {sides[1] if name in other else sides[0]} has it"))
         else:
             wide = (wide_floors or {}).get(name)
             result.append(pair(name, one[name], other[name], floors.get(name, 0.0), wide, sides))
@@ -121,12 +122,12 @@ def bitwise(before: Arrays, after: Arrays) -> list[Comparison]:
     result = []
     for name in {**before, **after}:
         if name not in before or name not in after:
-            result.append(_failed(name, "it was lost" if name in before else "it was not there before"))
+            result.append(failed(name, "it was lost" if name in before else "it was not there before"))
             continue
         first, second = before[name], after[name]
         same = first.dtype == second.dtype and first.shape == second.shape and first.tobytes() == second.tobytes()
         result.append(
-            Comparison(name, Verdict.EQUAL, 0.0, 17.0, 0.0, 0.0) if same else _failed(name, "the bits are not the same")
+            Comparison(name, Verdict.EQUAL, 0.0, 17.0, 0.0, 0.0) if same else failed(name, "the bits are not the same")
         )
     return result
 

@@ -52,3 +52,8 @@ def movement(base: Arrays, *others: Arrays) -> dict[str, float]:
 def larger(one: dict[str, float], other: dict[str, float]) -> dict[str, float]:
     """The larger of two sides' floors, tensor by tensor."""
     return {name: float(np.maximum(one.get(name, 0.0), other.get(name, 0.0))) for name in {**one, **other}}
+
+
+def unit(array: NDArray[Any], ulp: str) -> float:
+    """One unit in the last place of the largest element."""
+    return float(np.spacing(np.max(np.abs(array)).astype(ulp)))

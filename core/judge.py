@@ -34,6 +34,7 @@ def failed(task: Task, error: BaseException) -> Cell:
 def judge(task: Task, outcome: Outcome, pair: Pair | None) -> Cell:
     """The cell of an outcome, with the part at fault where there is one."""
     worst = compare.worst(outcome.comparisons)
+    only_complaints = outcome.complaints and (worst is None or worst.verdict is Verdict.EQUAL)
     verdicts = [item.verdict for item in outcome.comparisons] + [Verdict.DIFFERENT for _ in outcome.complaints]
     found = verdict.worst(verdicts)
     located, cause = None, None
@@ -45,7 +46,7 @@ def judge(task: Task, outcome: Outcome, pair: Pair | None) -> Cell:
         check=task.check,
         dtype=task.dtype,
         verdict=found,
-        ratio=worst.ratio if worst else float("inf"),
+        ratio=worst.ratio if worst and not only_complaints else float("inf"),
         digits=min((item.digits for item in outcome.comparisons), default=0.0),
         worst=worst.name if worst else "",
         tensors=len(outcome.comparisons),
@@ -56,9 +57,9 @@ def judge(task: Task, outcome: Outcome, pair: Pair | None) -> Cell:
 
 
 def _blame(task: Task, outcome: Outcome, pair: Pair | None) -> tuple[str | None, str]:
-    if outcome.complaints:
-        return outcome.complaints[0]
     worst = compare.worst(outcome.comparisons)
+    if outcome.complaints and (task.check not in REPLAYED or worst is None or worst.verdict is Verdict.EQUAL):
+        return outcome.complaints[0]
     if worst is None:
         return None, "nothing was compared, so nothing could have failed"
     size = worst.complaint or f"differs by {worst.difference:.1e}, {worst.ratio:.1e} noise floors"

@@ -102,7 +102,7 @@ def journal_in(folder: str | os.PathLike[str], tasks: Sequence[Task], resume: bo
 def _both_needed() -> MissingFrameworkError:
     absent = [package for side in SIDES for package in backend.missing(side)]
     return MissingFrameworkError(
-        f"a check runs both sides, and {' and '.join(absent)} is not installed: `pip install 'diglot[torch,keras]'`"
+        f"a check runs both sides, and this is not installed: {', '.join(absent)}; `pip install 'diglot[torch,keras]'`"
     )
 
 

@@ -76,7 +76,8 @@ def gradients(model: keras.Model, batch: Arrays, loss: Technique, *, noise: Nois
             tape.watch(list(sources.values()))
             value = _loss(model, spec, tensors, batch, sibling(loss).build(loss))
     found = tape.gradient(value, list(sources.values()))
-    result = {name: _numpy(tf.convert_to_tensor(gradient)) for name, gradient in zip(sources, found, strict=True)}
+    given = {name: gradient for name, gradient in zip(sources, found, strict=True) if gradient is not None}
+    result = {name: _numpy(tf.convert_to_tensor(gradient)) for name, gradient in given.items()}
     return {"loss": _numpy(value), **result}
 
 
@@ -128,7 +129,7 @@ def replay(model: keras.Model, part: Part, inputs: Sequence[Any], cotangent: np.
             output = alone(*tensors, **mode)
     result["training output"] = _numpy(output)
     result |= {weight.name: _numpy(found).copy() for weight, found in inside.items() if not weight.trainable}
-    if output.dtype.is_floating and sources:
+    if output.dtype.is_floating and sources and tuple(output.shape) == cotangent.shape:
         found = tape.gradient(output, list(sources.values()), _tensor(model, cotangent))
         for (name, leaf), gradient in zip(sources.items(), found, strict=True):
             result[name] = _numpy(tf.zeros_like(leaf) if gradient is None else tf.convert_to_tensor(gradient))
@@ -169,7 +170,10 @@ def _variables(model: keras.Model, spec: Spec) -> dict[Weight, Any]:
             wrong.append(f"{weight.name} is {tuple(result[weight].shape)} and should be {weight.shape}")
             named.append(weight.name)
     wanted = {id(found) for found in result.values()}
-    wrong += [f"{found.path} is not in the spec" for found in model.weights if id(found) not in wanted]
+    if extra := [found for found in model.weights if id(found) not in wanted]:
+        owners = {id(found): name for name, item in walk(model) for found in item.weights}  # the innermost comes last
+        wrong += [f"{found.path} is not in the spec" for found in extra]
+        named += [f"{owners.get(id(found), '')}.{found.name}" for found in extra]
     if wrong:
         raise StateError(f"the Keras model of {spec.name} does not fit its spec: {'; '.join(wrong)}", tuple(named))
     return result

@@ -75,10 +75,11 @@ def gradients(model: nn.Module, batch: Arrays, loss: Technique, *, noise: Noise 
             sources[f"gradient of {declared.name}"] = (declared, tensor.requires_grad_())
     with _mode(model, True, noise):
         value = _loss(model, spec, tensors, batch, sibling(loss).build(loss))
-    found = torch.autograd.grad(value, [tensor for _, tensor in sources.values()])
+    found = torch.autograd.grad(value, [tensor for _, tensor in sources.values()], allow_unused=True)
     result: Arrays = {"loss": _numpy(value)}
     for (name, (declared, _)), gradient in zip(sources.items(), found, strict=True):
-        result[name] = to_canonical(_numpy(gradient), declared.axes, getattr(declared, "factors", ()))
+        if gradient is not None:
+            result[name] = to_canonical(_numpy(gradient), declared.axes, getattr(declared, "factors", ()))
     return result
 
 
@@ -135,7 +136,7 @@ def replay(model: nn.Module, part: Part, inputs: Sequence[Any], cotangent: np.nd
     for weight, tensor in inside.items():
         if not weight.trainable:
             result[weight.name] = _numpy(tensor).copy()
-    if output.requires_grad:
+    if output.requires_grad and result["training output"].shape == cotangent.shape:
         upstream = _tensor(model, to_native(cotangent, part.output, part.factors))
         leaves = [tensor for _, tensor, _ in sources.values()]
         found = torch.autograd.grad(output, leaves, upstream, allow_unused=True)
@@ -172,6 +173,7 @@ def _tensors(model: nn.Module, spec: Spec) -> dict[Any, torch.Tensor]:
     wrong = [f"{name} is missing" for name in wanted if name not in held]
     named = [weight.name for name, weight in wanted.items() if name not in held]
     wrong += [f"{name} is not in the spec" for name in held if name not in wanted]
+    named += [name for name in held if name not in wanted]
     for name, weight in wanted.items():
         shape = to_native(np.broadcast_to(np.float32(0), weight.shape), weight.axes, weight.factors).shape
         if name in held and tuple(held[name].shape) != shape:
