@@ -23,7 +23,8 @@ from .core.state import State
 from .core.technique import Arrays
 from .core.verdict import Verdict
 
-PREDICTED = 64
+# Each `compile` makes Keras trace its prediction anew, and TensorFlow warns where only a few calls follow each tracing.
+PREDICTED = 16
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from diglot.core import checks
+from diglot.core.backend import Backend
 from diglot.core.judge import judge
 from diglot.core.pair import Pair
 from diglot.core.plan import Task
@@ -19,15 +20,18 @@ import diglot
 
 
 class Altered(Pair):
-    """A pair whose PyTorch model is altered after it was built."""
+    """A pair whose PyTorch model is altered after it was built; `alone`, PyTorch stands in for Keras too."""
 
-    def __init__(self, spec: Spec, alter: Callable[[Any], None]) -> None:
+    def __init__(self, spec: Spec, alter: Callable[[Any], None], alone: bool = False) -> None:
         super().__init__(spec)
-        self.alter = alter
+        self.alter, self.alone = alter, alone
+
+    def side(self, side: str) -> Backend:
+        return super().side("torch" if self.alone else side)
 
     def build(self, side: str, dtype: str) -> Any:
         model = super().build(side, dtype)
-        if side == "torch":
+        if side == "torch" or self.alone:
             self.alter(model)
         return model
 
@@ -50,10 +54,7 @@ class Sensitivity(unittest.TestCase):
             dense = model.hidden[1].dense
             dense.forward = lambda x: torch.nn.functional.linear(x, dense.weight, dense.bias.new_zeros(8))
 
-        pair = Altered(self.spec, alter)
-        pair.build = lambda side, dtype: Altered.build(pair, "torch", dtype)  # type: ignore[method-assign]
-        pair.side = lambda side: Pair.side(pair, "torch")  # type: ignore[method-assign]
-        found = cell(pair, "forward")
+        found = cell(Altered(self.spec, alter, alone=True), "forward")
         self.assertEqual((found.verdict, found.located), ("different", "hidden.1.dense"))
         self.assertIn("could not fail", found.cause or "")
 
@@ -82,7 +83,7 @@ class Sensitivity(unittest.TestCase):
             forward = attention.forward
             attention.forward = lambda x, mask=None: forward(x, mask) + attention.key.bias
 
-        found = cell(Altered(spec, alter), "forward")
+        found = cell(Altered(spec, alter, alone=True), "forward")
         self.assertEqual((found.verdict, found.located), ("different", "blocks.1.attention.key"))
         self.assertIn("said to be inert", found.cause or "")
 

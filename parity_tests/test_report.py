@@ -28,15 +28,19 @@ from rich.console import Console
 
 FILES = {"results.json", "junit.xml", "summary.md", "index.html"}
 HOSTILE = (
-    "<script>alert(1)</script> & \"'`|*_[bold]x[/bold] \x00\x1b[31m\x9b\u202e\udc80\ufffe"
-    " ]]> \n\n# line {{ 7 * 7 }}"
+    "<script>alert(1)</script> & \"'`|*_[bold]x[/bold] \x00\x1b[31m\x9b\u202e\udc80\ufffe ]]> \n\n# line {{ 7 * 7 }}"
 )
 
 
 def cell(spec: str = "mlp", check: str = "forward", dtype: str = "float64", **values: object) -> Cell:
     fields: dict[str, object] = {
-        "kind": "architecture", "verdict": Verdict.EQUAL, "ratio": 1.5, "digits": 15.3, "worst": "head.kernel",
-        "tensors": 4, "seconds": 0.25,
+        "kind": "architecture",
+        "verdict": Verdict.EQUAL,
+        "ratio": 1.5,
+        "digits": 15.3,
+        "worst": "head.kernel",
+        "tensors": 4,
+        "seconds": 0.25,
     }
     return Cell(spec, check=check, dtype=dtype, **{**fields, **values})  # type: ignore[arg-type]
 
@@ -189,8 +193,14 @@ class Json(Folder):
 
     @parameterized.expand(
         [
-            ("not json", b"{"), ("not utf-8", b"\xff\xfe"), ("a list", b"[]"), ("empty", b""), ("foreign", b'{"a": 1}'),
-            ("future", b'{"schema": 2}'), ("no cells", b'{"schema": 1}'), ("deep", b"[" * 100_000),
+            ("not json", b"{"),
+            ("not utf-8", b"\xff\xfe"),
+            ("a list", b"[]"),
+            ("empty", b""),
+            ("foreign", b'{"a": 1}'),
+            ("future", b'{"schema": 2}'),
+            ("no cells", b'{"schema": 1}'),
+            ("deep", b"[" * 100_000),
         ]
     )
     def test_other_files_are_refused(self, case: str, content: bytes) -> None:
@@ -351,8 +361,19 @@ class Terminal(unittest.TestCase):
 class Wording(unittest.TestCase):
     @parameterized.expand(
         [
-            (0.0, "0"), (0.71, "0.71"), (3.3, "3.3"), (9.96, "10"), (99.4, "99"), (99.6, "99.6"), (142.0, "142"),
-            (999.4, "999"), (999.9, "1e3"), (12345.0, "1.2e4"), (3e13, "3e13"), (0.001, "1e-3"), (math.inf, "infinite"),
+            (0.0, "0"),
+            (0.71, "0.71"),
+            (3.3, "3.3"),
+            (9.96, "10"),
+            (99.4, "99"),
+            (99.6, "99.6"),
+            (142.0, "142"),
+            (999.4, "999"),
+            (999.9, "1e3"),
+            (12345.0, "1.2e4"),
+            (3e13, "3e13"),
+            (0.001, "1e-3"),
+            (math.inf, "infinite"),
         ]
     )
     def test_number(self, value: float, text: str) -> None:

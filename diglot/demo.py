@@ -1,0 +1,76 @@
+"""`python -m diglot.demo [digits|text]`: real data, trained in both frameworks, and whether they are the same.
+
+Exit status: 0 both sides are the same, 1 they are not, 2 the request was wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import sys
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from .core import compare, threads, verdict
+from .core.backend import SIDES
+from .core.errors import DiglotError
+from .core.verdict import Verdict
+from .demo_digits import NETWORKS, digits
+from .demo_pair import Result
+from .demo_text import TextResult, text
+
+TITLES = dict(zip(SIDES, compare.SIDES, strict=True))
+
+
+def show(result: Result, console: Console) -> None:
+    """Print a result: a table of both sides, and what the comparison found."""
+    steps = len(next(iter(result.sides.values())).losses)
+    title = f"{result.spec.name}: {result.spec.parameter_count():,} parameters, {steps} steps"
+    table = Table("", *TITLES.values(), title=title, title_justify="left")
+    for place, label in ((0, "first loss"), (-1, "last loss")):
+        table.add_row(label, *(f"{side.losses[place]:.15f}" for side in result.sides.values()))
+    table.add_row("held-out accuracy", *(f"{result.accuracy(side):.2%}" for side in result.sides))
+    if isinstance(result, TextResult):
+        table.add_row("held-out bits per character", *(f"{result.bits(side):.12f}" for side in result.sides))
+    table.add_row("seconds of training", *(f"{side.seconds:.1f}" for side in result.sides.values()))
+    console.print(table)
+    loss, logits = result.comparisons["loss"], result.comparisons["logits"]
+    for name, found in (("loss history", loss), ("held-out outputs", logits)):
+        console.print(f"{name}: {found.verdict}, worst ratio {found.ratio:.2g} noise floors, {found.digits:.1f} digits")
+    console.print(f"held-out predictions: {result.same:,} of {result.targets.size:,} are the same")
+    if isinstance(result, TextResult):
+        for what, count, size in zip(("training", "held-out"), result.documents, result.characters, strict=True):
+            console.print(f"{what} part: {count} documents, {size:,} characters")
+        console.print(f"unigram baseline: {result.baseline:.2f} bits per character")
+        for side, written in result.continuations.items():
+            console.print(f"{TITLES[side]} continues: {written!r}", markup=False, highlight=False, soft_wrap=True)
+    console.print()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo, and give the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m diglot.demo", description="Real data, trained in both frameworks.")
+    parser.add_argument("data", nargs="?", choices=("digits", "text"), help="which data; both if not given")
+    wanted = parser.parse_args(arguments).data
+    threads.single()
+    jobs: dict[str, Callable[[], Result]] = {}
+    if wanted != "text":
+        jobs |= {network: functools.partial(digits, network) for network in NETWORKS}
+    if wanted != "digits":
+        jobs["transformer_lm"] = text
+    found = []
+    try:
+        for name, job in jobs.items():
+            with Console(stderr=True).status(f"training {name} in both frameworks, and each again for the noise floor"):
+                found.append(job())
+            show(found[-1], Console())
+    except DiglotError as error:
+        print(f"diglot.demo: {error}", file=sys.stderr)
+        return 2
+    return 0 if verdict.worst(result.verdict for result in found) is Verdict.EQUAL else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
