@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from . import checkpoint, compare, floor, verdict
-from .axes import sizes_of
 from .backend import SIDES
 from .compare import Comparison
 from .errors import StateError
 from .noise import generator
 from .pair import STEPS, Job, Pair, buffers
-from .state import State
+from .state import State, random_state
 from .technique import Arrays
 from .verdict import Verdict
 
@@ -52,13 +51,11 @@ def structure(pair: Pair, dtype: str) -> Outcome:
         declared = {weight.name: np.array(weight.shape) for weight in spec.weights()}
         shapes = {name: np.array(array.shape) for name, array in state.items()}
         declared["parameter count"], shapes["parameter count"] = np.array(spec.parameter_count()), np.array(counted)
-        batch = pair.batches()[0]
-        outputs = backend.forward(model, batch).outputs
-        for tensor in spec.outputs():
-            known = {**sizes_of(spec.inputs()[0].axes, batch[spec.inputs()[0].name].shape)}
-            known["channels"] = tensor.shape[-1] or 0
-            declared[tensor.name] = np.array([known[axis] for axis in tensor.axes.split()])
-            shapes[tensor.name] = np.array(outputs[tensor.name].shape)
+        for tensor, output in zip(
+            spec.shrunk().outputs(), backend.forward(model, pair.batches()[0]).outputs.values(), strict=True
+        ):
+            declared[tensor.name] = np.array([spec.BATCH if size is None else size for size in tensor.shape])
+            shapes[tensor.name] = np.array(output.shape)
         name = "PyTorch" if side == "torch" else "Keras"
         found.comparisons += compare.every(declared, shapes, {}, sides=("the spec", name))
     return found
@@ -75,38 +72,51 @@ def _forward(pair: Pair, training: bool) -> Job:
 
 def forward(pair: Pair, dtype: str) -> Outcome:
     """Outputs in evaluation mode; and that they could have differed: they move with each input and each weight."""
-    job, batches = _forward(pair, training=False), pair.batches()
-    found = Outcome(pair.measure(job, batches))
-    base = pair.run("torch", job, batches)
-    floors = floor.movement(base, pair.run("torch", job, batches, floor.NARROW))
-    movements = {}
-    for weight in pair.spec.weights():
-        coins = generator(pair.seed, f"nudge {weight.name}").choice([-NUDGE, NUDGE], weight.shape)
-        changed = {**pair.state, weight.name: pair.state[weight.name] * (1 + coins)}
-        movements[weight.name] = _movement(base, job("torch", changed, batches), floors)
-        if weight.inert and verdict.is_seen(movements[weight.name]):
-            found.complaints.append((weight.owner, f"{weight.name} is said to be inert, and outputs move with it"))
-    other = pair.spec.example(generator(pair.seed, "another example"))
-    for tensor in pair.spec.inputs():
-        given = batches[0][tensor.name]
-        changed_input = (
-            other[tensor.name] if tensor.dtype == "int" else given * (1 + NUDGE * np.sign(other[tensor.name]))
-        )
-        moved = _movement(base, job("torch", pair.state, [{**batches[0], tensor.name: changed_input}]), floors)
-        movements[tensor.name] = 0.0 if np.all(given == given.flat[0]) else moved
-    inert = {weight.name for weight in pair.spec.weights() if weight.inert}
-    active = {name: moved for name, moved in movements.items() if name not in inert}
+    found = Outcome(pair.measure(_forward(pair, training=False), pair.batches()))
+    inert = {weight.name: weight for weight in pair.spec.weights() if weight.inert}
+    movements: dict[str, float] = {}
+    for draw in range(DRAWS):  # one state may leave a unit of a small network dead
+        for name, moved in _movements(pair, draw).items():
+            movements[name] = max(moved, movements.get(name, 0.0))
+        active = {name: moved for name, moved in movements.items() if name not in inert}
+        if all(map(verdict.is_seen, active.values())):
+            break
     found.sensitivity = min(active.values())
-    found.complaints += [
+    found.complaints = [
         (name.rpartition(".")[0] or None, f"the outputs do not move with {name}, so this comparison could not fail")
         for name, moved in active.items()
         if not verdict.is_seen(moved)
     ]
+    for name, weight in inert.items():
+        if verdict.is_seen(movements[name]):
+            found.complaints.append((weight.owner, f"{name} is said to be inert, and outputs move with it"))
     return found
 
 
+def _movements(pair: Pair, draw: int) -> dict[str, float]:
+    """How far the PyTorch side's outputs move, in noise floors, when one weight or input moves by 0.1%."""
+    job, batch = _forward(pair, training=False), pair.batches(draw + 1)[draw]
+    state = pair.state if not draw else random_state(pair.spec, pair.seed + draw)
+    base = job("torch", state, [batch])
+    nudged = floor.moved(state, pair.seed), [floor.moved(batch, pair.seed)]
+    floors = floor.movement(base, job("torch", *nudged))
+    movements = {}
+    for weight in pair.spec.weights():
+        coins = generator(pair.seed, f"nudge {weight.name}").choice([-NUDGE, NUDGE], weight.shape)
+        changed = {**state, weight.name: state[weight.name] * (1 + coins)}
+        movements[weight.name] = _movement(base, job("torch", changed, [batch]), floors)
+    other = pair.spec.example(generator(pair.seed, "another example", draw))
+    for tensor in pair.spec.inputs():
+        given = batch[tensor.name]
+        moved = other[tensor.name] if tensor.dtype == "int" else given * (1 + NUDGE * np.sign(other[tensor.name]))
+        constant = bool(np.all(given == given.flat[0]))
+        movement = _movement(base, job("torch", state, [{**batch, tensor.name: moved}]), floors)
+        movements[tensor.name] = 0.0 if constant else movement
+    return movements
+
+
 def _movement(base: Arrays, other: Arrays, floors: dict[str, float]) -> float:
-    return max(float(np.max(np.abs(other[name] - base[name]))) / floors[name] for name in base if name in floors)
+    return max((float(np.max(np.abs(other[name] - base[name]))) / floors[name] for name in floors), default=0.0)
 
 
 def forward_training(pair: Pair, dtype: str) -> Outcome:
@@ -126,9 +136,11 @@ def gradients(pair: Pair, dtype: str) -> Outcome:
     """In training mode: the loss, and its gradient for every trainable weight and every float input."""
     found = Outcome(pair.measure(_gradients(pair), pair.batches()))
     given = {item.name for item in found.comparisons}
-    for weight in pair.spec.weights():
-        if weight.trainable and f"gradient of {weight.name}" not in given:
-            found.complaints.append((weight.owner, f"neither side has a gradient for {weight.name}"))
+    wanted = [weight.name for weight in pair.spec.weights() if weight.trainable]
+    wanted += [tensor.name for tensor in pair.spec.inputs() if tensor.dtype == "float"]
+    for name in wanted:
+        if f"gradient of {name}" not in given:
+            found.complaints.append((name.rpartition(".")[0] or None, f"neither side has a gradient for {name}"))
     return found
 
 
@@ -172,7 +184,9 @@ def accuracy(pair: Pair, dtype: str) -> Outcome:
     found: dict[str, Comparison] = {}
     for batch in pair.batches(DRAWS):
         for item in _accuracy(pair, batch):
-            found[item.name] = min(found.get(item.name, item), item, key=lambda one: one.ratio)
+            best = found.get(item.name, item)
+            broken = [one for one in (best, item) if not math.isfinite(one.ratio)]  # no other batch mends that
+            found[item.name] = broken[0] if broken else min(best, item, key=lambda one: one.ratio)
         if all(item.verdict is Verdict.EQUAL for item in found.values()):
             break
     return Outcome(list(found.values()))
@@ -199,21 +213,34 @@ def compare_accuracy(torch: tuple[Arrays, Arrays, Arrays], keras: tuple[Arrays, 
     everything moved by a unit: an error below that movement counts as the movement, since no better can be had."""
     result = []
     floors = floor.larger(*[floor.movement(single, moved) for _, single, moved in (torch, keras)])
-    for name in torch[0]:
-        if name not in floors:
+    for name in {**torch[0], **keras[0]}:
+        complaint = _incomparable(name, torch[:2], keras[:2])
+        if complaint or name not in floors:
+            equal = Comparison(name, Verdict.EQUAL, 1.0, 17.0, 0.0, 0.0)
+            result.append(compare.failed(name, complaint) if complaint else equal)
             continue
-        errors = []
-        for exact, single, _ in (torch, keras):
-            complaint = compare.unlike(exact[name], single[name], ("float64", "float32"))
-            errors.append(math.inf if complaint else float(np.max(np.abs(single[name] - exact[name]))))
+        errors = [float(np.max(np.abs(single[name] - exact[name]))) for exact, single, _ in (torch, keras)]
         sizes = [max(error, floors[name]) for error in errors]
-        ratio = max(sizes) / min(sizes) if all(map(math.isfinite, sizes)) else math.inf
+        ratio = max(sizes) / min(sizes)
         digits = compare.agreeing(max(errors), float(np.max(np.abs(torch[0][name]))), floors[name])
         judged = verdict.of_accuracy(ratio)
         side = "PyTorch" if errors[0] > errors[1] else "Keras"
         text = "" if judged is Verdict.EQUAL else f"{side} is {ratio:.0f} times less accurate in float32"
         result.append(Comparison(name, judged, ratio, digits, max(errors), floors[name], text))
     return result
+
+
+def _incomparable(name: str, torch: tuple[Arrays, ...], keras: tuple[Arrays, ...]) -> str:
+    """Why a tensor's float32 errors cannot be measured on both sides, or the empty string."""
+    for side, (exact, single) in zip(compare.SIDES, (torch, keras), strict=True):
+        if name not in exact or name not in single:
+            return f"{side} does not have it in both precisions"
+        precisions = f"{side}'s float64", f"{side}'s float32"
+        if complaint := compare.unlike(exact[name], single[name], precisions):
+            return complaint
+        if exact[name].dtype.kind != "f" and not np.array_equal(exact[name], single[name]):
+            return f"its discrete values differ between {precisions[0]} and {precisions[1]}"
+    return ""
 
 
 CHECKS: dict[str, tuple[Check, tuple[str, ...]]] = {

@@ -41,6 +41,10 @@ class Journal:
             raise ReportError(
                 f"{self.path} cannot be resumed: it is not a journal of checks; run without --resume"
             ) from error
+        if header.get("sources") != self.run["sources"]:
+            raise ReportError(
+                f"{self.path} is of other sources than these: something was edited since; run without --resume"
+            )
         changed = [name for name in self.run if header.get(name) != self.run[name]]
         if changed:
             name = changed[0]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
 from . import compare, verdict
 from .checks import Outcome
 from .errors import DiglotError, StateError
@@ -16,7 +19,7 @@ REPLAYED = ("forward", "forward_training", "gradients", "training")
 
 def failed(task: Task, error: BaseException) -> Cell:
     """The cell of a check that could not be run."""
-    what = str(error) if isinstance(error, DiglotError) else f"{type(error).__name__}: {error}"
+    what = str(error) if isinstance(error, DiglotError) else f"{type(error).__name__}: {error}{_raised_at(error)}"
     located = of_weights(error.weights) if isinstance(error, StateError) else None
     return Cell(
         task.label,
@@ -29,6 +32,12 @@ def failed(task: Task, error: BaseException) -> Cell:
         located=located,
         cause=what,
     )
+
+
+def _raised_at(error: BaseException) -> str:
+    """The innermost file and line of an error, for who has to mend it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
 
 
 def judge(task: Task, outcome: Outcome, pair: Pair | None) -> Cell:

@@ -11,9 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import SpecError
+
 
 def generator(seed: int, name: str, step: int = 0) -> np.random.Generator:
     """A NumPy generator for one named draw."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise SpecError(f"a seed is a whole number, at least 0, not {seed!r}")
     digest = hashlib.sha256(f"{seed}/{name}/{step}".encode()).digest()
     return np.random.Generator(np.random.Philox(int.from_bytes(digest[:16], "little")))
 

@@ -9,6 +9,7 @@ from typing import Any
 from . import registry
 from .checks import CHECKS
 from .errors import SpecError, nearest
+from .noise import generator
 from .rules import DTYPES
 from .spec import Hyperparameters
 from .technique import Technique
@@ -41,6 +42,7 @@ def plan(
 
     Raises SpecError for an unknown name, check or dtype, and where nothing is left to run.
     """
+    generator(seed, "plan")  # a wrong seed is an error of the request, not of every cell
     wanted = _listed(checks, (*CHECKS, *DTYPES), "check")
     precisions = _listed(dtypes, PRECISIONS, "dtype")
     tasks = [

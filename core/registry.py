@@ -23,7 +23,8 @@ GROUP = "diglot.specs"
 FOLDERS = ("architectures", "techniques")
 
 
-def _packages() -> list[str]:
+def packages() -> list[str]:
+    """The packages that hold specs: this one, and those of third parties."""
     own = __name__.rpartition(".")[0]
     theirs = [f"{entry.value}.core" for entry in importlib.metadata.entry_points(group=GROUP)]
     return [own, *theirs]
@@ -50,7 +51,7 @@ def _classes(package: str, folder: str) -> dict[str, type[Hyperparameters]]:
 def classes() -> dict[str, type[Hyperparameters]]:
     """Every spec class by name. Raises SpecError where two packages use one name."""
     found: dict[str, type[Hyperparameters]] = {}
-    for package in _packages():
+    for package in packages():
         for folder in FOLDERS:
             for name, spec in _classes(package, folder).items():
                 if name in found:

@@ -18,10 +18,10 @@ SCHEMA = 1
 class Cell:
     """One spec x check x dtype.
 
-    `ratio` is the worst difference in noise floors and `digits` the fewest decimal digits that agree, both of the
-    tensor `worst`; `tensors` is how many were compared. `sensitivity` is the smallest movement, in noise floors, that
-    a change of any one input or weight by 0.1% made in the outputs, where it was measured. `located` is the canonical
-    name of the layer at fault, and `cause` a sentence on it.
+    `ratio` is the worst difference in noise floors, of the tensor `worst`; `digits` the fewest decimal digits on
+    which any tensor agrees; `tensors` is how many were compared. `sensitivity` is the smallest movement, in noise
+    floors, that a change of any one input or weight by 0.1% made in the outputs, where it was measured. `located` is
+    the canonical name of the layer at fault, and `cause` a sentence on it.
     """
 
     spec: str

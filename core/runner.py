@@ -6,6 +6,7 @@ import concurrent.futures
 import functools
 import hashlib
 import importlib.metadata
+import importlib.util
 import json
 import multiprocessing
 import os
@@ -14,9 +15,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from . import backend, calibration
+from . import backend, calibration, registry
 from .backend import SIDES
 from .checks import CHECKS
 from .errors import MissingFrameworkError, SpecError
@@ -28,6 +30,7 @@ from .results import SCHEMA, Cell, Report
 from .rules import Trio
 from .spec import Spec
 from .technique import Technique
+from .verdict import Verdict
 
 __all__ = ["PRECISIONS", "Task", "evaluate", "identity", "judge", "plan", "run", "versions"]
 
@@ -48,7 +51,7 @@ def evaluate(task: Task) -> Cell:
         else:
             assert isinstance(task.spec, Technique)
             cell = judge(task, Trio(task.spec, task.seed).check(task.check), None)
-    except Exception as error:  # a cell must never cost the run
+    except (Exception, SystemExit) as error:  # a cell must never cost the run
         cell = failed(task, error)
     return replace(cell, seconds=time.perf_counter() - start)
 
@@ -69,11 +72,12 @@ def run(
     for side in SIDES:
         if backend.missing(side):
             raise _both_needed()
-    if workers is not None and (not isinstance(workers, int) or workers < 1):
+    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
         raise SpecError(f"workers must be a whole number, at least 1, not {workers!r}")
     start = time.perf_counter()
     journal = None if folder is None else journal_in(folder, tasks, resume)
-    done = {cell.key(): cell for cell in (journal.cells if journal else [])}
+    kept = journal.cells if journal else []
+    done = {cell.key(): cell for cell in kept if cell.verdict is not Verdict.ERROR}
     for cell in _evaluated([task for task in tasks if task.key() not in done], workers or 1):
         done[cell.key()] = cell
         if journal:
@@ -148,8 +152,21 @@ def versions() -> dict[str, str]:
     return found
 
 
+def sources() -> str:
+    """A digest of every source file that a result rests on, third parties' included."""
+    digest = hashlib.sha256()
+    for package in registry.packages():
+        root = package.removesuffix(".core")
+        for part in ("core", "torch_impl", "keras_impl"):
+            found = importlib.util.find_spec(f"{root}.{part}")
+            for folder in found.submodule_search_locations or () if found else ():
+                for path in sorted(Path(folder).rglob("*.py")):
+                    digest.update(f"{root}.{part} {path.relative_to(folder)}".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
 def identity(tasks: Sequence[Task]) -> dict[str, Any]:
     """What a journal must share with a run that goes on with it: schema, seed, versions, specs and checks."""
     cells = [[*task.key(), task.spec.name, task.spec.fields()] for task in tasks]
     digest = hashlib.sha256(json.dumps(cells).encode()).hexdigest()
-    return {"schema": SCHEMA, "seed": tasks[0].seed, "versions": versions(), "plan": digest}
+    return {"sources": sources(), "schema": SCHEMA, "seed": tasks[0].seed, "versions": versions(), "plan": digest}

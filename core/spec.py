@@ -193,9 +193,14 @@ class Spec(Hyperparameters):
         axes = " ".join(output.axes.split()[:-1])
         return Tensor("targets", axes, output.shape[:-1], "int", int(output.shape[-1] or 0))
 
+    def shrunk(self) -> Self:
+        """The spec whose inputs and outputs have the sizes of an example, where the full ones would only cost time."""
+        return self
+
     def example(self, rng: np.random.Generator, batch: int | None = None) -> dict[str, Array]:
         """Random inputs and targets by name, float64 and int64, on which the network is checked."""
-        tensors = (*self.inputs(), self.targets())
+        small = self.shrunk()
+        tensors = (*small.inputs(), small.targets())
         return {tensor.name: draw(tensor, rng, batch or self.BATCH) for tensor in tensors}
 
     def weights(self) -> tuple[Weight, ...]:

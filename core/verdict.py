@@ -8,6 +8,9 @@ from enum import StrEnum
 BOUND = 100.0
 """The largest ratio of a difference to its noise floor that two correct implementations may show."""
 
+DOUBT = (BOUND / 10, BOUND * 100)
+"""Between these, a floor rests on more movements: where all rounding leads one way, one may be small by luck."""
+
 ACCURACY_BOUND = 16.0
 """How many times less accurate than its sibling a side may be in float32."""
 
@@ -39,6 +42,11 @@ def of_ratio(ratio: float, wide_ratio: float | None) -> Verdict:
 def of_accuracy(ratio: float) -> Verdict:
     """The verdict on two float32 errors, from the larger over the smaller."""
     return Verdict.EQUAL if ratio <= ACCURACY_BOUND else Verdict.DIFFERENT
+
+
+def is_doubtful(ratio: float) -> bool:
+    """Whether the floor of a ratio should rest on more movements before it decides."""
+    return DOUBT[0] < ratio < DOUBT[1]
 
 
 def is_seen(movement: float) -> bool:

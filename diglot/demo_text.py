@@ -94,9 +94,9 @@ def descriptions() -> list[str]:
 
 
 def encoded(characters: str, alphabet: str) -> NDArray[np.int64]:
-    """The tokens of a text, (time,): places in the alphabet, whose first stands for every unknown character."""
-    places = {character: place for place, character in enumerate(alphabet)}
-    return np.array([places.get(character, 0) for character in characters])
+    """The tokens of a text, (time,): indices in the alphabet, whose first stands for every unknown character."""
+    indices = {character: place for place, character in enumerate(alphabet)}
+    return np.array([indices.get(character, 0) for character in characters])
 
 
 def windows(tokens: NDArray[np.int64], starts: NDArray[np.int64]) -> Arrays:

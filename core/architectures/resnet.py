@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ..axes import Array
 from ..field import choice, fraction, positive, sizes, whole
 from ..parts import IMAGE, VECTOR, batch_norm, block, conv, dense
 from ..spec import Init, Part, Spec, Tensor
@@ -74,10 +73,9 @@ class ResNet(Spec):
     def outputs(self) -> tuple[Tensor, ...]:
         return (Tensor("logits", VECTOR, (None, self.num_classes)),)
 
-    def example(self, rng: np.random.Generator, batch: int | None = None) -> dict[str, Array]:
-        """As for every spec, with images of at most 64 pixels: the network is convolutional and takes any size."""
-        small = self.replace(image_size=min(self.image_size, self.CHECKED_SIZE))
-        return super(ResNet, small).example(rng, batch)
+    def shrunk(self) -> Self:
+        """Images of at most 64 pixels: the network is convolutional and takes any size."""
+        return self.replace(image_size=min(self.image_size, self.CHECKED_SIZE))
 
     def parts(self) -> Iterator[Part]:
         size = 7 if self.stem == "imagenet" else 3

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..axes import Array
 from ..field import choice, flag, fraction, optional_whole, positive, whole
@@ -25,8 +24,8 @@ SMALL = {"vocab_size": 11, "d_model": 8, "num_heads": 2, "num_layers": 2, "d_ff"
 class TransformerLM(Spec):
     """A Transformer over tokens: embedding, positions, blocks of self-attention and feed-forward, and a head.
 
-    Source: Vaswani et al., "Attention is all you need", NeurIPS 2017; sections 3.1 to 3.5. Pre-norm after Xiong et al.
-    (2020, figure 1b), GELU after Hendrycks and Gimpel (2016).
+    Source: Vaswani et al., "Attention is all you need", NeurIPS 2017; sections 3.1 to 3.5 and 5.4. Pre-norm
+    after Xiong et al. (2020, figure 1b), GELU after Hendrycks and Gimpel (2016).
 
     Input: `tokens`, whole numbers below `vocab_size`, (batch, time). Output: `logits`, float, (batch, time, channels),
     one channel per token of the vocabulary.
@@ -48,11 +47,14 @@ class TransformerLM(Spec):
 
     Raises SpecError for a value against its rule.
 
-    Departs from paper: the document adds positions to a sequence-first copy of the tensor; here time is always axis 1.
+    Departs from paper: it is one stack, where the paper has an encoder and a decoder. Dropout is on sublayer results
+    and the embedding sum as in section 5.4, and on attention weights and within the feed-forward as in the document.
+    The document adds positions to a sequence-first copy of the tensor; here time is always axis 1.
 
     Frameworks differ: layer normalisation's epsilon (1e-5, Keras 1e-3); `gelu` as a function is exact in PyTorch and
     the tanh form in Keras; a boolean mask's True means "attend" here, in Keras and in PyTorch's
-    `scaled_dot_product_attention`, and "leave out" in `torch.nn.MultiheadAttention`.
+    `scaled_dot_product_attention`, and "leave out" in `torch.nn.MultiheadAttention`. Keras fills an argument that is
+    called `mask` by itself, so it is called `attention_mask`.
     """
 
     vocab_size: int = whole(10000, least=2)
@@ -88,6 +90,7 @@ class TransformerLM(Spec):
             "pad_token_id": 3,
             "dropout_rate": 0.0,
         },
+        "transformer_lm_small_open": {**SMALL, "num_layers": 1, "norm": "pre", "causal": False, "positions": "learned"},
     }
     CHECKED: ClassVar[tuple[str, ...]] = tuple(PRESETS)
     CHECKED_LENGTH: ClassVar[int] = 32
@@ -106,15 +109,24 @@ class TransformerLM(Spec):
     def outputs(self) -> tuple[Tensor, ...]:
         return (Tensor("logits", SEQUENCE, (None, self.max_len, self.vocab_size)),)
 
+    def shrunk(self) -> Self:
+        """Sequences of at most 32 tokens, and shorter than the longest that the network takes."""
+        return self.replace(max_len=max(1, min(self.max_len, self.CHECKED_LENGTH) * 3 // 4))
+
     def example(self, rng: np.random.Generator, batch: int | None = None) -> dict[str, Array]:
-        """As for every spec, at most 32 tokens long; with padding, the sequences end at different lengths."""
-        small = self.replace(max_len=min(self.max_len, self.CHECKED_LENGTH))
-        arrays = super(TransformerLM, small).example(rng, batch)
+        """As for every spec; with padding, it is on the right in most sequences, on the left in the first, within the
+        second, and nowhere in the last. With a causal mask, the first rows of the first attend to nothing."""
+        arrays = super().example(rng, batch)
         if self.pad_token_id is not None:
             tokens = arrays["tokens"]
-            lengths = rng.integers(1, tokens.shape[1] + 1, (len(tokens), 1))
+            count, time = tokens.shape
+            ends = rng.integers(1, time + 1, (count, 1))
+            ends[-1] = time
+            padded = np.arange(time) >= ends
+            padded[0] = np.arange(time) < time // 3
+            padded[1 % count] = np.arange(time) == time // 2
             tokens = np.where(tokens == self.pad_token_id, (self.pad_token_id + 1) % self.vocab_size, tokens)
-            arrays["tokens"] = np.where(np.arange(tokens.shape[1]) < lengths, tokens, self.pad_token_id)
+            arrays["tokens"] = np.where(padded, self.pad_token_id, tokens)
         return arrays
 
     def parts(self) -> Iterator[Part]:
@@ -184,10 +196,3 @@ class TransformerLM(Spec):
             pad_token_id=int(rng.integers(vocabulary)) if rng.random() < 0.5 else None,
             dropout_rate=float(rng.choice([0.0, 0.1, 0.3])),
         )
-
-
-def sinusoids(max_len: int, d_model: int) -> NDArray[np.float64]:
-    """Section 3.5: sine in the even channels and cosine in the odd ones, (time, channels)."""
-    time = np.arange(max_len)[:, None]
-    angles = time / 10000.0 ** (np.arange(0, d_model, 2) / d_model)
-    return np.stack([np.sin(angles), np.cos(angles)], axis=-1).reshape(max_len, d_model)

@@ -6,9 +6,10 @@ import math
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers, ops
 
-from ...core.architectures.transformer_lm import MASKED_SCORE, sinusoids
+from ...core.architectures.transformer_lm import MASKED_SCORE
 from ...core.architectures.transformer_lm import TransformerLM as Spec
 from ...core.techniques.dropout import Dropout
 from ..exact import GELU, constant
@@ -24,7 +25,7 @@ class TransformerLM(SpecModel):
         self.token_embedding = layers.Embedding(spec.vocab_size, spec.d_model)
         self.positions = LearnedPositions(spec) if spec.positions == "learned" else SinusoidalPositions(spec)
         self.dropout = dropout.build(Dropout(rate=spec.dropout_rate))
-        self.mask = AttentionMask(spec)
+        self.mask = AttentionMask(spec) if spec.is_masked else None
         self.blocks = [TransformerBlock(spec) for _ in range(spec.num_layers)]
         self.norm = layers.LayerNormalization(epsilon=spec.norm_epsilon) if spec.norm == "pre" else layers.Identity()
         self.head = layers.Dense(spec.vocab_size)
@@ -33,7 +34,7 @@ class TransformerLM(SpecModel):
         x = self.token_embedding(tokens)  # (batch, time) -> (batch, time, channels)
         x = x * constant(self.scale, x)
         x = self.dropout(self.positions(x), training=training)
-        mask = self.mask(tokens) if self.spec.is_masked else None
+        mask = None if self.mask is None else self.mask(tokens)
         for block in self.blocks:
             x = block(x, mask, training=training)
         return self.head(self.norm(x))
@@ -51,7 +52,11 @@ class LearnedPositions(layers.Layer):
 class SinusoidalPositions(layers.Layer):
     def __init__(self, spec: Spec) -> None:
         super().__init__()
-        self.waves = sinusoids(spec.max_len, spec.d_model)
+        time = np.arange(spec.max_len, dtype="float64")
+        frequency = 10000.0 ** (-np.arange(0, spec.d_model, 2) / spec.d_model)
+        angles = np.outer(time, frequency)  # (time, pairs)
+        waves = np.stack([np.sin(angles), np.cos(angles)], axis=-1)  # (time, pairs, 2)
+        self.waves = waves.reshape(spec.max_len, spec.d_model)  # (time, channels)
 
     def call(self, x: Any) -> Any:
         return x + constant(self.waves, x)[: ops.shape(x)[1]]
@@ -83,12 +88,12 @@ class TransformerBlock(layers.Layer):
         self.dropout2 = dropout.build(Dropout(rate=spec.dropout_rate))
         self.norm2 = layers.LayerNormalization(epsilon=spec.norm_epsilon)
 
-    def call(self, x: Any, mask: Any = None, training: bool = False) -> Any:
+    def call(self, x: Any, attention_mask: Any = None, training: bool = False) -> Any:
         if self.pre_norm:
-            attended = self.attention(self.norm1(x), mask, training=training)
+            attended = self.attention(self.norm1(x), attention_mask, training=training)
             x = x + self.dropout1(attended, training=training)
             return x + self.dropout2(self.feed_forward(self.norm2(x), training=training), training=training)
-        attended = self.attention(x, mask, training=training)
+        attended = self.attention(x, attention_mask, training=training)
         x = self.norm1(x + self.dropout1(attended, training=training))
         return self.norm2(x + self.dropout2(self.feed_forward(x, training=training), training=training))
 
@@ -103,17 +108,17 @@ class MultiHeadAttention(layers.Layer):
         self.dropout = dropout.build(Dropout(rate=spec.dropout_rate))
         self.projection = layers.Dense(spec.d_model)
 
-    def call(self, x: Any, mask: Any = None, training: bool = False) -> Any:
+    def call(self, x: Any, attention_mask: Any = None, training: bool = False) -> Any:
         query = self.split_heads(self.query(x))
         key = self.split_heads(self.key(x))
         value = self.split_heads(self.value(x))
         scale = constant(math.sqrt(query.shape[-1]), query)
         scores = query @ ops.swapaxes(key, -2, -1) / scale  # (batch, heads, queries, keys)
-        if mask is not None:
-            scores = ops.where(mask, scores, constant(MASKED_SCORE, scores))
+        if attention_mask is not None:
+            scores = ops.where(attention_mask, scores, constant(MASKED_SCORE, scores))
         weights = ops.softmax(scores, axis=-1)
-        if mask is not None:
-            weights = ops.where(mask, weights, constant(0.0, weights))
+        if attention_mask is not None:
+            weights = ops.where(attention_mask, weights, constant(0.0, weights))
         return self.projection(self.join_heads(self.dropout(weights, training=training) @ value))
 
     def split_heads(self, x: Any) -> Any:

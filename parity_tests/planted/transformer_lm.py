@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from diglot.core import registry
-from diglot.core.architectures.transformer_lm import MASKED_SCORE, sinusoids
+from diglot.core.architectures.transformer_lm import MASKED_SCORE
 from diglot.keras_impl.exact import constant
 from keras import ops
 
@@ -402,7 +402,8 @@ def scaled_positions(model: Any) -> None:
 
 @partial(ModelBug, "positions counted from one", POST, "keras", "forward", "positions")
 def positions_from_one(model: Any) -> None:
-    model.positions.waves = sinusoids(model.spec.max_len + 1, model.spec.d_model)[1:]
+    longer = model.spec.replace(max_len=model.spec.max_len + 1)
+    model.positions.waves = type(model.positions)(longer).waves[1:]
 
 
 @partial(ModelBug, "sines and cosines in halves", POST, "torch", "forward_training", "positions")

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from ...core.architectures.transformer_lm import MASKED_SCORE, sinusoids
+from ...core.architectures.transformer_lm import MASKED_SCORE
 from ...core.architectures.transformer_lm import TransformerLM as Spec
 from ...core.techniques.dropout import Dropout
 from ..techniques import dropout
@@ -21,7 +21,7 @@ class TransformerLM(nn.Module):
         self.token_embedding = nn.Embedding(spec.vocab_size, spec.d_model)
         self.positions = LearnedPositions(spec) if spec.positions == "learned" else SinusoidalPositions(spec)
         self.dropout = dropout.build(Dropout(rate=spec.dropout_rate))
-        self.mask = AttentionMask(spec)
+        self.mask = AttentionMask(spec) if spec.is_masked else None
         self.blocks = nn.ModuleList([TransformerBlock(spec) for _ in range(spec.num_layers)])
         self.norm = nn.LayerNorm(spec.d_model, eps=spec.norm_epsilon) if spec.norm == "pre" else nn.Identity()
         self.head = nn.Linear(spec.d_model, spec.vocab_size)
@@ -29,7 +29,7 @@ class TransformerLM(nn.Module):
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         x = self.token_embedding(tokens) * self.scale  # (batch, time) -> (batch, time, channels)
         x = self.dropout(self.positions(x))
-        mask = self.mask(tokens) if self.spec.is_masked else None
+        mask = None if self.mask is None else self.mask(tokens)
         for block in self.blocks:
             x = block(x, mask)
         return self.head(self.norm(x))
@@ -47,7 +47,11 @@ class LearnedPositions(nn.Module):
 class SinusoidalPositions(nn.Module):
     def __init__(self, spec: Spec) -> None:
         super().__init__()
-        self.register_buffer("waves", torch.tensor(sinusoids(spec.max_len, spec.d_model)), persistent=False)
+        time = torch.arange(spec.max_len, dtype=torch.float64)
+        frequency = 10000.0 ** (-torch.arange(0, spec.d_model, 2, dtype=torch.float64) / spec.d_model)
+        angles = torch.outer(time, frequency)  # (time, pairs)
+        waves = torch.stack([angles.sin(), angles.cos()], dim=-1)  # (time, pairs, 2)
+        self.register_buffer("waves", waves.flatten(1), persistent=False)  # (time, channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + self.waves[: x.shape[1]].to(x.dtype)
@@ -79,11 +83,11 @@ class TransformerBlock(nn.Module):
         self.dropout2 = dropout.build(Dropout(rate=spec.dropout_rate))
         self.norm2 = nn.LayerNorm(spec.d_model, eps=spec.norm_epsilon)
 
-    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
         if self.pre_norm:
-            x = x + self.dropout1(self.attention(self.norm1(x), mask))
+            x = x + self.dropout1(self.attention(self.norm1(x), attention_mask))
             return x + self.dropout2(self.feed_forward(self.norm2(x)))
-        x = self.norm1(x + self.dropout1(self.attention(x, mask)))
+        x = self.norm1(x + self.dropout1(self.attention(x, attention_mask)))
         return self.norm2(x + self.dropout2(self.feed_forward(x)))
 
 
@@ -97,16 +101,16 @@ class MultiHeadAttention(nn.Module):
         self.dropout = dropout.build(Dropout(rate=spec.dropout_rate))
         self.projection = nn.Linear(spec.d_model, spec.d_model)
 
-    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
         query = self.split_heads(self.query(x))
         key = self.split_heads(self.key(x))
         value = self.split_heads(self.value(x))
         scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])  # (batch, heads, queries, keys)
-        if mask is not None:
-            scores = scores.masked_fill(~mask, MASKED_SCORE)
+        if attention_mask is not None:
+            scores = scores.masked_fill(~attention_mask, MASKED_SCORE)
         weights = torch.softmax(scores, dim=-1)
-        if mask is not None:
-            weights = weights.masked_fill(~mask, 0.0)
+        if attention_mask is not None:
+            weights = weights.masked_fill(~attention_mask, 0.0)
         return self.projection(self.join_heads(self.dropout(weights) @ value))
 
     def split_heads(self, x: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import nn
@@ -11,10 +13,15 @@ from ...core.techniques.warmup_cosine import WarmupCosine as Spec
 
 
 def build(spec: Spec, optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LambdaLR:
+    def factor(step: int) -> float:
+        if step < spec.warmup_steps:
+            return step / spec.warmup_steps
+        progress = min(1.0, (step - spec.warmup_steps) / spec.decay_steps())
+        return spec.final_fraction + (1 - spec.final_fraction) * 0.5 * (1 + math.cos(math.pi * progress))
+
     for group in optimizer.param_groups:
-        # LambdaLR multiplies the first rate by the function; of 1, the product is the rate itself.
-        group["lr"] = group["initial_lr"] = 1.0
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, spec.rate)
+        group["lr"] = group["initial_lr"] = spec.learning_rate
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
 
 def trace(spec: Spec, case: Arrays) -> Arrays:
