@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+# The CPU build of TensorFlow; the extra `keras` asks for the full one, which the same command takes as well.
+TENSORFLOW ?= tensorflow-cpu
 
 .PHONY: check test lint setup planted calibrate bench demo
 
@@ -34,5 +36,5 @@ demo: setup
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Diglot needs Python 3.11 or newer; set PYTHON=")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch,keras,demo,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch,demo,dev]' keras $(TENSORFLOW)
 	touch $@

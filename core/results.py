@@ -87,8 +87,8 @@ class Report:
 
     @property
     def margin(self) -> float | None:
-        """The smallest ratio of any planted bug over the worst ratio of this run; None where either is unknown."""
-        return self.planted / self.ratio if self.planted and self.ratio > 0 else None
+        """The smallest ratio of any planted bug over the worst of this run; None if parity fails or it is unknown."""
+        return self.planted / self.ratio if self.planted and self.ratio > 0 and self.passed else None
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write `results.json`, `junit.xml`, `summary.md` and `index.html` into a folder.

@@ -96,6 +96,22 @@ def fit(spec: Spec, state: Mapping[str, Any]) -> None:
             )
 
 
+def cast(spec: Spec, state: Mapping[str, Any], dtype: str) -> State:
+    """The state in another precision, each number rounded to the nearest.
+
+    Raises StateError where it does not fit the spec, and where a number is too large for the precision.
+    """
+    fit(spec, state)
+    result: State = {}
+    for name, value in state.items():
+        array = np.asarray(value)
+        with np.errstate(over="ignore"):
+            result[name] = array.astype(dtype)
+        if np.any(np.isinf(result[name]) & np.isfinite(array)):
+            raise StateError(f"{name} of {spec.name} holds numbers that are too large for the model's {dtype}", (name,))
+    return result
+
+
 def _shape(name: str, value: Any) -> tuple[int, ...]:
     try:
         return tuple(np.shape(value))

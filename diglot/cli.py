@@ -28,7 +28,7 @@ def main() -> None:
         sys.exit(2)
     except BrokenPipeError:  # the reader of our output, `head` for one, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        sys.exit(141)  # as a program that the signal of a broken pipe ends
 
 
 def version(wanted: bool) -> None:

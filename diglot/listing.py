@@ -7,10 +7,7 @@ import inspect
 import io
 from pathlib import Path
 
-from rich.columns import Columns
-from rich.console import Console, Group
-from rich.panel import Panel
-from rich.syntax import Syntax
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
 from .core import registry
@@ -48,6 +45,9 @@ def show_one(name: str, html: Path | None) -> None:
 
 def page(name: str, spec: Hyperparameters, width: int, theme: str) -> Group:
     """The page of a spec. Below 100 columns the siblings stand one above the other."""
+    from rich.columns import Columns
+    from rich.panel import Panel
+
     fields = Table("field", "value", box=None, pad_edge=False)
     for field, value in spec.fields().items():
         fields.add_row(field, repr(value))
@@ -62,7 +62,10 @@ def page(name: str, spec: Hyperparameters, width: int, theme: str) -> Group:
     return Group(Panel(text, title=heading, title_align="left"), beside)
 
 
-def _sibling(spec: Hyperparameters, side: str, theme: str) -> Panel:
+def _sibling(spec: Hyperparameters, side: str, theme: str) -> RenderableType:
+    from rich.panel import Panel
+    from rich.syntax import Syntax
+
     path = source_file(spec, side)
     code = Syntax(path.read_text(encoding="utf-8"), "python", theme=theme, word_wrap=True, background_color="default")
     return Panel(

@@ -1,4 +1,4 @@
-"""The Keras side, on TensorFlow. Importing it registers every architecture with Keras's own saving and loading."""
+"""The Keras side, on TensorFlow. Importing it registers every class with Keras's own saving and loading."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ if keras.backend.backend() != "tensorflow":
         "set KERAS_BACKEND=tensorflow before anything imports keras"
     )
 
-from . import architectures
+from . import architectures, techniques
 
-for _module in pkgutil.iter_modules(architectures.__path__):
-    importlib.import_module(f"{architectures.__name__}.{_module.name}")
+for _folder in (architectures, techniques):
+    for _module in pkgutil.iter_modules(_folder.__path__):
+        importlib.import_module(f"{_folder.__name__}.{_module.name}")

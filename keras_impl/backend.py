@@ -16,7 +16,7 @@ from ..core.backend import Call, Recipe, Run
 from ..core.errors import StateError
 from ..core.noise import Noise
 from ..core.spec import Part, Spec, Tensor, Weight
-from ..core.state import State, fit
+from ..core.state import State, cast
 from ..core.technique import Arrays, Technique
 from .initializers import initialise
 from .layout import layer, variable
@@ -48,9 +48,10 @@ def get_state(model: keras.Model) -> State:
 
 def set_state(model: keras.Model, state: State) -> None:
     spec = spec_of(model)
-    fit(spec, state)
-    for weight, found in _variables(model, spec).items():
-        found.assign(state[weight.name])
+    variables = _variables(model, spec)
+    arrays = cast(spec, state, model.variable_dtype)
+    for weight, found in variables.items():
+        found.assign(arrays[weight.name])
 
 
 def forward(

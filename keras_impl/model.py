@@ -19,9 +19,14 @@ class SpecModel(keras.Model):
         self.spec = spec
 
     def make_variables(self) -> None:
-        """Call the model on symbolic inputs of any batch size, as a functional model is."""
+        """Call the model on symbolic inputs of any batch size and any length in time, as a functional model is."""
         dtypes = {"int": "int64", "float": self.compute_dtype}
-        self(*[keras.Input(tensor.shape[1:], dtype=dtypes[tensor.dtype]) for tensor in self.spec.inputs()])
+        inputs = []
+        for tensor in self.spec.inputs():
+            sizes = zip(tensor.axes.split(), tensor.shape, strict=True)
+            shape = [None if axis == "time" else size for axis, size in sizes]
+            inputs.append(keras.Input(shape[1:], dtype=dtypes[tensor.dtype]))
+        self(*inputs)
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         self.make_variables()

@@ -14,7 +14,10 @@ import numpy as np
 import tensorflow as tf
 import torch
 from diglot.core import registry
+from diglot.core.backend import Recipe
+from diglot.core.errors import StateError
 from diglot.core.noise import generator
+from diglot.keras_impl import fitting
 from parameterized import parameterized
 
 import diglot
@@ -114,6 +117,23 @@ class Keras(unittest.TestCase):
             served = loaded.serve(x)
         self.assertEqual(served.shape, model(x).shape)
 
+    def test_a_compiled_model_is_loaded_in_a_fresh_process(self) -> None:
+        """Diglot's own optimizers, schedules and losses are registered by the same import."""
+        spec = diglot.spec("mlp_small")
+        batch = {name: array.astype("float32") if array.dtype.kind == "f" else array
+                 for name, array in spec.example(generator(3, "compiled")).items()}  # fmt: skip
+        recipe = Recipe(
+            registry.make("adam"), registry.make("cross_entropy_smoothed"), schedule=registry.make("warmup_cosine")
+        )
+        model = diglot.build(spec, "keras")
+        fitting.fit(model, [batch] * 2, recipe)
+        with tempfile.TemporaryDirectory() as folder:
+            model.save(f"{folder}/model.keras")
+            code = "import sys, diglot.keras_impl, keras; model = keras.models.load_model(sys.argv[1]); model.optimizer"
+            line = [sys.executable, "-c", code, f"{folder}/model.keras"]
+            done = subprocess.run(line, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
     def test_float64_survives_saving(self) -> None:
         model = diglot.build(diglot.spec("mlp_small"), "keras", "float64")
         with tempfile.TemporaryDirectory() as folder:
@@ -124,6 +144,18 @@ class Keras(unittest.TestCase):
 
 
 class Both(unittest.TestCase):
+    @parameterized.expand([("torch",), ("keras",)])
+    def test_a_state_too_large_for_the_model(self, side: str) -> None:
+        spec = diglot.spec("mlp_small_gelu")
+        model = diglot.build(spec, side)
+        before = diglot.get_state(model)
+        state = {name: array.astype("float64") for name, array in before.items()}
+        state["head.bias"][0] = 1e300
+        with self.assertRaisesRegex(StateError, "head.bias of mlp holds numbers that are too large"):
+            diglot.set_state(model, state)
+        after = diglot.get_state(model)
+        self.assertTrue(all(np.array_equal(before[name], after[name]) for name in before))
+
     @parameterized.expand([("resnet_small", 17), ("resnet_small_imagenet", 48), ("transformer_lm_small_pre", 5)])
     def test_other_sizes_than_the_spec_says(self, preset: str, size: int) -> None:
         field = "image_size" if "resnet" in preset else "max_len"

@@ -16,7 +16,7 @@ from ..core.backend import Call, Recipe, Run
 from ..core.errors import StateError
 from ..core.noise import Noise
 from ..core.spec import Part, Spec, Tensor
-from ..core.state import State, fit
+from ..core.state import State, cast
 from ..core.technique import Arrays, Technique
 from .initializers import initialise
 from .layout import inputs_to_native, path, to_canonical, to_native
@@ -47,12 +47,11 @@ def get_state(model: nn.Module) -> State:
 
 def set_state(model: nn.Module, state: State) -> None:
     spec = spec_of(model)
-    fit(spec, state)
+    tensors = _tensors(model, spec)
+    arrays = cast(spec, state, str(next(model.parameters()).dtype).removeprefix("torch."))
     with torch.no_grad():
-        for weight, tensor in _tensors(model, spec).items():
-            array = np.asarray(state[weight.name])
-            array = array.astype(array.dtype.newbyteorder("="))  # a copy: PyTorch refuses what may not be written to
-            array = to_native(array, weight.axes, weight.factors)
+        for weight, tensor in tensors.items():
+            array = to_native(arrays[weight.name], weight.axes, weight.factors)
             tensor.copy_(torch.from_numpy(np.ascontiguousarray(array)))
 
 

@@ -106,6 +106,8 @@ def margin(report: Report) -> tuple[str, str]:
     if report.planted is None:
         return "unknown", "no planted bug has been calibrated yet"
     bug = f"the mildest planted bug ({one_line(report.planted_bug) or 'unnamed'}, ratio {number(report.planted)})"
+    if report.planted and not report.passed:
+        return "none", "parity does not hold, so this run has no correct ratio to hold a planted bug against"
     if report.margin is None:
         return "unknown", f"{bug} has no ratio above zero to be compared with"
-    return number(report.margin), f"{bug} over the worst {'correct ratio' if report.passed else 'ratio of this run'}"
+    return number(report.margin), f"{bug} over the worst correct ratio"

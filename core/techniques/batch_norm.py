@@ -28,7 +28,7 @@ class BatchNorm(Technique):
 
     Frameworks differ: PyTorch's momentum is the weight of the new batch and Keras's that of the old statistics; epsilon
     1e-5 and 1e-3; PyTorch's running variance is unbiased and Keras's biased: after a step outputs and gradients agree,
-    and the state does not.
+    and the state does not. A single value per channel has no variance: PyTorch refuses to train on it, Keras does not.
     """
 
     epsilon: float = positive(1e-5)

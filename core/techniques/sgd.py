@@ -29,6 +29,10 @@ class SGD(Optimizer):
         velocity: `gradient` accumulates gradients and multiplies by the rate afterwards, v <- mu v + g, w <- w - rate v
             (PyTorch); `update` accumulates steps, v <- mu v - rate g, w <- w + v (Keras, and the paper's eq. 1-2).
 
+    Departs from paper: Nesterov's gradient is taken at the current weights, which stand for the paper's looked-ahead
+    ones, as in both frameworks. Decoupled decay is scaled by the rate, as in both; the paper's algorithm 1 scales it by
+    the schedule alone.
+
     Raises SpecError for a value against its rule, and for Nesterov without momentum.
 
     Frameworks differ: the two velocities give the same weights while the rate is constant, and other weights as soon

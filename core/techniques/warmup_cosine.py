@@ -31,6 +31,8 @@ class WarmupCosine(Technique):
             peak lasts for one step.
         final_fraction: the last rate as a fraction f of the peak, eta_min / eta_max.
 
+    Departs from paper: Goyal et al. start the ramp at the rate of one worker, the document and this at zero.
+
     Raises SpecError for a value against its rule, and for a warm-up longer than the whole.
 
     Frameworks differ: PyTorch's `CosineAnnealingLR` has no warm-up, takes the last rate itself instead of a fraction,

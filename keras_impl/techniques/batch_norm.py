@@ -10,6 +10,7 @@ from keras import ops
 
 from ...core.technique import Arrays
 from ...core.techniques.batch_norm import BatchNorm as Spec
+from ..exact import constant
 
 
 @keras.saving.register_keras_serializable("diglot")
@@ -21,9 +22,11 @@ class UnbiasedBatchNormalization(keras.layers.BatchNormalization):
             return super().call(x, training=training)
         mean, variance = ops.moments(x, axes=list(range(len(x.shape) - 1)))
         count = ops.cast(ops.size(x), x.dtype) / x.shape[-1]
-        kept = ops.cast(self.momentum, x.dtype)
+        kept = constant(self.momentum, x)
         self.moving_mean.assign(kept * self.moving_mean + (1 - kept) * mean)
-        self.moving_variance.assign(kept * self.moving_variance + (1 - kept) * variance * count / (count - 1))
+        self.moving_variance.assign(
+            kept * self.moving_variance + (1 - kept) * variance * count / ops.maximum(count - 1, 1)
+        )
         return ops.batch_normalization(
             x, mean, variance, axis=-1, offset=self.beta, scale=self.gamma, epsilon=self.epsilon
         )

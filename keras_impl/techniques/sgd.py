@@ -9,6 +9,7 @@ from keras import ops
 
 from ...core.technique import Arrays
 from ...core.techniques.sgd import SGD as Spec
+from ..exact import constant
 from ..tracing import trace_optimizer
 
 
@@ -21,13 +22,13 @@ class SGD(keras.optimizers.SGD):
         self.l2, self.velocity = l2, velocity
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        gradient = gradient + ops.cast(self.l2, gradient.dtype) * variable
+        gradient = gradient + constant(self.l2, gradient) * variable
         if self.velocity == "update" or not self.momentum:
             super().update_step(gradient, variable, learning_rate)
             return
         rate = ops.cast(learning_rate, variable.dtype)
-        momentum = ops.cast(self.momentum, variable.dtype)
         velocity = self.momentums[self._get_variable_index(variable)]
+        momentum = constant(self.momentum, velocity)
         self.assign(velocity, momentum * velocity + gradient)
         self.assign_sub(variable, rate * (gradient + momentum * velocity if self.nesterov else velocity))
 

@@ -28,11 +28,12 @@ class BiasedBatchNorm2d(nn.BatchNorm2d):
 
 
 def biased(layer: nn.BatchNorm1d | nn.BatchNorm2d, x: torch.Tensor) -> torch.Tensor:
+    normalised = F.batch_norm(x, None, None, layer.weight, layer.bias, training=True, eps=layer.eps)
     with torch.no_grad():
         variance, mean = torch.var_mean(x, dim=[0, *range(2, x.ndim)], correction=0)
         layer.running_mean.lerp_(mean, layer.momentum)
         layer.running_var.lerp_(variance, layer.momentum)
-    return F.batch_norm(x, None, None, layer.weight, layer.bias, training=True, eps=layer.eps)
+    return normalised
 
 
 def build(spec: Spec, channels: int, *, image: bool = True) -> nn.BatchNorm1d | nn.BatchNorm2d:
