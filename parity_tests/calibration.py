@@ -110,7 +110,10 @@ mildest is "{mildest["name"]}", at {mildest["ratio"]:.2g} noise floors; the medi
   `{worst.worst}`), {verdict.BOUND / worst.ratio:.0f} times below; the mildest planted bug is
   {mildest["ratio"] / verdict.BOUND:.1g} times above. The margin between the two is
   {mildest["ratio"] / worst.ratio:.1g}.
-- `ACCURACY_BOUND = {verdict.ACCURACY_BOUND:g}`: the worst correct cell is {max(single):.2g}.
+- `ACCURACY_BOUND = {verdict.ACCURACY_BOUND:g}`: the worst correct cell is {max(single):.2g}. A tensor beyond the bound
+  is measured on two more batches, and its least ratio counts; that is why a cell may come close to the bound.
+- `DOUBT`: a ratio between {verdict.DOUBT[0]:g} and {verdict.DOUBT[1]:g} is measured again with three more movements of
+  each side, since a single movement can be small by luck.
 """
 
 

@@ -513,4 +513,35 @@ def positions_not_a_parameter(model: Any) -> None:
     model.positions.vectors = vectors
 
 
+@partial(ModelBug, "learned positions taken from the end", PRE, "keras", "forward", "positions")
+def positions_from_the_end(model: Any) -> None:
+    model.positions.call = lambda x: x + model.positions.vectors[-ops.shape(x)[1] :]
+
+
+@partial(ModelBug, "padding taken to be on the right", PRE, "torch", "gradients", "mask")
+def padding_by_length(model: Any) -> None:
+    def forward(tokens: torch.Tensor) -> torch.Tensor:
+        time = tokens.shape[1]
+        lengths = (tokens != model.spec.pad_token_id).sum(dim=1)
+        kept = torch.arange(time) < lengths[:, None]
+        return torch.ones(time, time, dtype=torch.bool).tril() & kept[:, None, None, :]
+
+    model.mask.forward = forward
+
+
+@partial(ModelBug, "a row that is masked everywhere attends to all", PRE, "torch", "forward", "blocks.0.attention")
+def fully_masked_row(model: Any) -> None:
+    attention = model.blocks[0].attention
+
+    def forward(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        query, key, value = (
+            attention.split_heads(part(x)) for part in (attention.query, attention.key, attention.value)
+        )
+        scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
+        weights = torch.softmax(scores.masked_fill(~mask, MASKED_SCORE), dim=-1)
+        return attention.projection(attention.join_heads(attention.dropout(weights) @ value))
+
+    attention.forward = forward
+
+
 BUGS = tuple(found for found in vars().values() if isinstance(found, ModelBug))
