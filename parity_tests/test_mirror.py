@@ -30,30 +30,41 @@ def siblings() -> list[tuple[str]]:
 
 
 def public(tree: str, name: str) -> list[str]:
-    """The public classes, methods and functions of a file in order, with the names of their parameters."""
+    """The public classes, methods and functions of a file in order, with their parameters and defaults."""
     body = ast.parse((ROOT / tree / name).read_text(encoding="utf-8")).body
+    networks = name.startswith("architectures/")
     found = []
     for node in body:
         if isinstance(node, ast.ClassDef):
             found.append(node.name)
-            found += [f"{node.name}.{text}" for text in map(signature, node.body) if text]
-        elif text := signature(node):
+            found += [f"{node.name}.{text}" for item in node.body if (text := signature(item, networks))]
+        elif text := signature(node, networks):
             found.append(text)
     ignored = FOREIGN.get(name, set())
     return [text for text in found if text.split("(")[0].split(".")[0] not in ignored]
 
 
-FRAMEWORK = {"forward": "call", "step": None, "update_step": None, "get_config": None, "compute_output_shape": None}
+PRESCRIBED = {"forward", "call", "step", "update_step", "get_config", "compute_output_shape"}
 
 
-def signature(node: ast.stmt) -> str | None:
-    """`name(parameters)` of a public function; what a framework prescribes is left to it."""
-    if not isinstance(node, ast.FunctionDef) or node.name.startswith("_") or node.name in FRAMEWORK:
+def signature(node: ast.stmt, networks: bool) -> str | None:
+    """`name(parameters)` of a public function; what a framework prescribes is left to it.
+
+    Of a network, PyTorch's `forward` stands beside Keras's `call`, whose `training` PyTorch keeps in the module.
+    """
+    if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
         return None
-    if node.name in FRAMEWORK.values():
+    passes = networks and node.name in ("forward", "call")
+    if node.name in PRESCRIBED and not passes:
         return None
-    arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-    return f"{node.name}({', '.join(item.arg for item in arguments if item.arg != 'self')})"
+    arguments = node.args
+    for item in (*arguments.args, *arguments.kwonlyargs):
+        item.annotation = None
+    if passes and arguments.args[-1].arg == "training":
+        arguments.args.pop()
+        arguments.defaults.pop()
+    arguments.args = [item for item in arguments.args if item.arg != "self"]
+    return f"{'forward' if passes else node.name}({ast.unparse(arguments)})"
 
 
 class Mirror(unittest.TestCase):
@@ -69,7 +80,9 @@ class Mirror(unittest.TestCase):
 
     def test_a_missing_method_is_seen(self) -> None:
         self.assertIn("slots(optimizer, weights)", public("torch_impl", "techniques/sgd.py"))
-        self.assertIn("MultiHeadAttention.split_heads(x)", public("keras_impl", "architectures/transformer_lm.py"))
+        network = public("keras_impl", "architectures/transformer_lm.py")
+        self.assertIn("MultiHeadAttention.split_heads(x)", network)
+        self.assertIn("MultiHeadAttention.forward(x, attention_mask=None)", network)
 
     def test_each_side_names_only_itself(self) -> None:
         for side, other in (("torch_impl", ("keras", "tensorflow")), ("keras_impl", ("torch",))):
