@@ -7,6 +7,7 @@ import unittest
 
 import numpy as np
 from diglot.core import compare, floor, verdict
+from diglot.core.errors import SpecError
 from diglot.core.noise import Noise, generator
 from diglot.core.verdict import ACCURACY_BOUND, BOUND, Verdict
 from parameterized import parameterized
@@ -273,8 +274,13 @@ class Draws(unittest.TestCase):
         self.assertEqual(draws(noise, "a"), others[2])
 
     def test_names_and_numbers_do_not_run_together(self) -> None:
-        states = [(1, "1", 1), (11, "1", 1), (1, "11", 1), (1, "1", 11), (1, "1/1", 1), (1, "", 1), (-1, "1", 1)]
+        states = [(1, "1", 1), (11, "1", 1), (1, "11", 1), (1, "1", 11), (1, "1/1", 1), (1, "", 1), (2, "1", 1)]
         self.assertEqual(len({generator(*state).bytes(16) for state in states}), len(states))
+
+    @parameterized.expand([(-1,), (1.0,), ("1",), (None,), (True,)])
+    def test_what_is_no_seed(self, seed: object) -> None:
+        with self.assertRaisesRegex(SpecError, "a seed is a whole number"):
+            generator(seed, "name")
 
     @parameterized.expand([(0.1,), (0.3,), (0.5,), (0.9,), (0.999,)])
     def test_rate(self, rate: float) -> None:
