@@ -9,7 +9,7 @@ TENSORFLOW ?= tensorflow-cpu
 .PHONY: check test lint setup planted calibrate bench demo
 
 check: setup
-	$(BIN)/diglot check --report reports
+	$(BIN)/diglot check --workers 2 --report reports
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadscope
