@@ -57,7 +57,8 @@ def _tables(matrix: Matrix, width: int) -> Iterator[RenderableType]:
     from rich.table import Table
     from rich.text import Text
 
-    names = min(max(len(one_line(spec)) for spec in matrix.rows), max(NARROW, width // 3))
+    longest = max(len(one_line(text)) for text in (matrix.kind, *matrix.rows))
+    names = min(longest, max(NARROW, width // 3))
     widths = _widths(matrix)
     for block in _blocks(widths, width - names - GAP):
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
