@@ -65,6 +65,12 @@ class Backend(Protocol):
     ) -> Run:
         """Outputs, and with `taps` the calls of every part. Training mode moves the buffers of the model."""
 
+    def pull_back(self, model: Any, inputs: Arrays, cotangents: Arrays) -> Arrays:
+        """In evaluation mode: the gradient of <outputs, cotangents> for every weight, buffer and float input.
+
+        What no output depends on is left out.
+        """
+
     def gradients(self, model: Any, batch: Arrays, loss: Technique, *, noise: Noise | None = None) -> Arrays:
         """In training mode: the loss, its gradient for every trainable weight and for every float input."""
 

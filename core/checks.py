@@ -51,10 +51,10 @@ def structure(pair: Pair, dtype: str) -> Outcome:
         declared = {weight.name: np.array(weight.shape) for weight in spec.weights()}
         shapes = {name: np.array(array.shape) for name, array in state.items()}
         declared["parameter count"], shapes["parameter count"] = np.array(spec.parameter_count()), np.array(counted)
-        for tensor, output in zip(
-            spec.shrunk().outputs(), backend.forward(model, pair.batches()[0]).outputs.values(), strict=True
-        ):
-            declared[tensor.name] = np.array([spec.BATCH if size is None else size for size in tensor.shape])
+        batch, tensors = pair.batches()[0], spec.shrunk().outputs()
+        samples = len(next(iter(batch.values())))
+        for tensor, output in zip(tensors, backend.forward(model, batch).outputs.values(), strict=True):
+            declared[tensor.name] = np.array([samples if size is None else size for size in tensor.shape])
             shapes[tensor.name] = np.array(output.shape)
         name = "PyTorch" if side == "torch" else "Keras"
         found.comparisons += compare.every(declared, shapes, {}, sides=("the spec", name))
@@ -72,7 +72,7 @@ def _forward(pair: Pair, training: bool) -> Job:
 
 def forward(pair: Pair, dtype: str) -> Outcome:
     """Outputs in evaluation mode; and that they could have differed: they move with each input and each weight."""
-    found = Outcome(pair.measure(_forward(pair, training=False), pair.batches()))
+    found = Outcome(pair.measure(_forward(pair, training=False), [pair.whole()]))
     inert = {weight.name: weight for weight in pair.spec.weights() if weight.inert}
     movements: dict[str, float] = {}
     for draw in range(DRAWS):  # one state may leave a unit of a small network dead
@@ -94,29 +94,33 @@ def forward(pair: Pair, dtype: str) -> Outcome:
 
 
 def _movements(pair: Pair, draw: int) -> dict[str, float]:
-    """How far the PyTorch side's outputs move, in noise floors, when one weight or input moves by 0.1%."""
-    job, batch = _forward(pair, training=False), pair.batches(draw + 1)[draw]
+    """How far the PyTorch side's outputs move, in noise floors, when one weight or input moves by 0.1%.
+
+    The movement of one random combination of the outputs, to first order: one backward pass serves every weight.
+    """
+    job, batch = _forward(pair, training=False), pair.whole(draw)
     state = pair.state if not draw else random_state(pair.spec, pair.seed + draw)
+    moved = job("torch", floor.moved(state, pair.seed), [floor.moved(batch, pair.seed)])
     base = job("torch", state, [batch])
-    nudged = floor.moved(state, pair.seed), [floor.moved(batch, pair.seed)]
-    floors = floor.movement(base, job("torch", *nudged))
-    movements = {}
-    for weight in pair.spec.weights():
-        coins = generator(pair.seed, f"nudge {weight.name}").choice([-NUDGE, NUDGE], weight.shape)
-        changed = {**state, weight.name: state[weight.name] * (1 + coins)}
-        movements[weight.name] = _movement(base, job("torch", changed, [batch]), floors)
-    other = pair.spec.example(generator(pair.seed, "another example", draw))
+    floors = floor.movement(base, moved)
+    cotangents = {}
+    for name, output in base.items():
+        direction = generator(pair.seed, f"cotangent {name}").standard_normal(output.shape)
+        cotangents[name] = direction / np.linalg.norm(direction) / floors[name]
+    slopes = pair.side("torch").pull_back(pair.loaded("torch", state), batch, cotangents)
+    values = {**state, **batch}
+    movements = {
+        name: NUDGE * float(np.linalg.norm(slopes[name] * values[name])) if name in slopes else 0.0
+        for name in (*state, *(tensor.name for tensor in pair.spec.inputs()))
+    }
+    other = pair.whole(draw + DRAWS)
     for tensor in pair.spec.inputs():
-        given = batch[tensor.name]
-        moved = other[tensor.name] if tensor.dtype == "int" else given * (1 + NUDGE * np.sign(other[tensor.name]))
-        constant = bool(np.all(given == given.flat[0]))
-        movement = _movement(base, job("torch", state, [{**batch, tensor.name: moved}]), floors)
-        movements[tensor.name] = 0.0 if constant else movement
+        if np.all(batch[tensor.name] == batch[tensor.name].flat[0]):
+            movements[tensor.name] = 0.0
+        elif tensor.dtype == "int":
+            changed = job("torch", state, [{**batch, tensor.name: other[tensor.name]}])
+            movements[tensor.name] = max(float(np.max(np.abs(changed[key] - base[key]))) / floors[key] for key in base)
     return movements
-
-
-def _movement(base: Arrays, other: Arrays, floors: dict[str, float]) -> float:
-    return max((float(np.max(np.abs(other[name] - base[name]))) / floors[name] for name in floors), default=0.0)
 
 
 def forward_training(pair: Pair, dtype: str) -> Outcome:

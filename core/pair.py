@@ -63,6 +63,10 @@ class Pair:
         """Inputs and targets, another batch for each step."""
         return [self.spec.example(generator(self.seed, "example", step)) for step in range(count)]
 
+    def whole(self, draw: int = 0) -> Arrays:
+        """Inputs and targets of the evaluation forward pass, which a network may afford at its full size."""
+        return self.spec.whole_example(generator(self.seed, "example", draw))
+
     def run(self, side: str, job: Job, batches: list[Arrays], move: str | None = None, throw: int = 0) -> Arrays:
         """A job on one side; with `move`, after every weight and input has moved by a unit of that precision.
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from .spec import ONES, ZEROS, Init, Part, Weight
+from collections.abc import Iterator
+from dataclasses import replace
+
+from .spec import ONES, ZEROS, Init, Part, Spec, Weight
 
 VECTOR = "batch channels"
 SEQUENCE = "batch time channels"
@@ -37,27 +40,24 @@ def flat_factors(shape: tuple[int, ...]) -> tuple[tuple[str, int], ...]:
     return tuple(zip(("height", "width", "channels"), shape, strict=True))
 
 
-def conv(name: str, size: int, inputs: int, outputs: int, init: Init, *, bias: bool = False) -> Part:
-    """A two-dimensional convolution with a square kernel."""
-    weights = [Weight(f"{name}.kernel", "height width in out", (size, size, inputs, outputs), init)]
+def conv(name: str, size: int | tuple[int, int], inputs: int, outputs: int, init: Init, *, bias: bool = False) -> Part:
+    """A two-dimensional convolution; a single size is that of a square kernel, two are its height and width."""
+    height, width = (size, size) if isinstance(size, int) else size
+    weights = [Weight(f"{name}.kernel", "height width in out", (height, width, inputs, outputs), init)]
     if bias:
         weights.append(Weight(f"{name}.bias", "out", (outputs,), ZEROS))
     return Part(name, (IMAGE,), IMAGE, tuple(weights))
 
 
-def batch_norm(name: str, channels: int, *, layout: str = IMAGE) -> Part:
-    """Batch normalisation: scale gamma, shift beta, and the running mean and variance as buffers."""
-    return Part(
-        name,
-        (layout,),
-        layout,
-        (
-            Weight(f"{name}.gamma", "channels", (channels,), ONES),
-            Weight(f"{name}.beta", "channels", (channels,), ZEROS),
-            Weight(f"{name}.mean", "channels", (channels,), ZEROS, trainable=False),
-            Weight(f"{name}.variance", "channels", (channels,), ONES, trainable=False),
-        ),
+def batch_norm(name: str, channels: int, *, layout: str = IMAGE, scale: bool = True) -> Part:
+    """Batch normalisation: scale gamma if any, shift beta, and the running mean and variance as buffers."""
+    weights = (
+        Weight(f"{name}.gamma", "channels", (channels,), ONES),
+        Weight(f"{name}.beta", "channels", (channels,), ZEROS),
+        Weight(f"{name}.mean", "channels", (channels,), ZEROS, trainable=False),
+        Weight(f"{name}.variance", "channels", (channels,), ONES, trainable=False),
     )
+    return Part(name, (layout,), layout, weights if scale else weights[1:])
 
 
 def layer_norm(name: str, channels: int, *, layout: str = SEQUENCE) -> Part:
@@ -86,3 +86,11 @@ def block(name: str, layout: str, *more: str, flattened: tuple[int, ...] | None 
     if flattened is not None:
         return Part(name, (f"batch {FLAT}", *more), layout, factors=flat_factors(flattened))
     return Part(name, (layout, *more), layout)
+
+
+def nested(name: str, spec: Spec) -> Iterator[Part]:
+    """A spec as a part of another one: its parts under this name, and then the whole of it."""
+    for part in spec.parts():
+        weights = tuple(replace(weight, name=f"{name}.{weight.name}") for weight in part.weights)
+        yield replace(part, name=f"{name}.{part.name}", weights=weights)
+    yield Part(name, tuple(tensor.axes for tensor in spec.inputs()), spec.outputs()[0].axes)

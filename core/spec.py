@@ -188,10 +188,16 @@ class Spec(Hyperparameters):
         raise TypeError(f"{self.name} does not say its parts")
 
     def targets(self) -> Tensor:
-        """What the loss compares the output with. By default a class index for each position of the output."""
+        """What the loss compares the output with: a class index for each position of it, or as many floats."""
         output = self.outputs()[0]
+        if self.LOSS != "cross_entropy":
+            return Tensor("targets", output.axes, output.shape)
         axes = " ".join(output.axes.split()[:-1])
         return Tensor("targets", axes, output.shape[:-1], "int", int(output.shape[-1] or 0))
+
+    def loss_weights(self) -> dict[str, float]:
+        """The outputs that the loss is taken of, and the weight of each in the sum. By default the first alone."""
+        return {self.outputs()[0].name: 1.0}
 
     def shrunk(self) -> Self:
         """The spec whose inputs and outputs have the sizes of an example, where the full ones would only cost time."""
@@ -199,9 +205,15 @@ class Spec(Hyperparameters):
 
     def example(self, rng: np.random.Generator, batch: int | None = None) -> dict[str, Array]:
         """Random inputs and targets by name, float64 and int64, on which the network is checked."""
-        small = self.shrunk()
-        tensors = (*small.inputs(), small.targets())
-        return {tensor.name: draw(tensor, rng, batch or self.BATCH) for tensor in tensors}
+        return self.shrunk().drawn(rng, batch or self.BATCH)
+
+    def whole_example(self, rng: np.random.Generator) -> dict[str, Array]:
+        """What the evaluation forward pass is compared on: the example, unless a spec can afford its full size."""
+        return self.example(rng)
+
+    def drawn(self, rng: np.random.Generator, batch: int) -> dict[str, Array]:
+        """Random inputs and targets of exactly the spec's sizes."""
+        return {tensor.name: draw(tensor, rng, batch) for tensor in (*self.inputs(), self.targets())}
 
     def weights(self) -> tuple[Weight, ...]:
         """Every weight, in the order of the parts."""

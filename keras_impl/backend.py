@@ -19,6 +19,7 @@ from ..core.spec import Part, Spec, Tensor, Weight
 from ..core.state import State, cast
 from ..core.technique import Arrays, Technique
 from .initializers import initialise
+from .exact import constant
 from .layout import layer, variable
 from .model import SpecModel
 from .precision import precision
@@ -61,8 +62,26 @@ def forward(
     calls: dict[str, Call] = {}
     with _running(model, noise), _tapped(model, spec, calls if taps else None):
         result = model(*_inputs(model, spec, inputs), training=training)
-    outputs = result if isinstance(result, tuple) else (result,)
-    return Run({tensor.name: _numpy(value) for tensor, value in zip(spec.outputs(), outputs, strict=True)}, calls)
+    return Run(
+        {tensor.name: _numpy(value) for tensor, value in zip(spec.outputs(), _tuple(result), strict=True)}, calls
+    )
+
+
+def pull_back(model: keras.Model, inputs: Arrays, cotangents: Arrays) -> Arrays:
+    spec = spec_of(model)
+    with _running(model, None):
+        tensors = _inputs(model, spec, inputs)
+        sources = {weight.name: found.value for weight, found in _variables(model, spec).items()}
+        for declared, tensor in zip(spec.inputs(), tensors, strict=True):
+            if tensor.dtype.is_floating:
+                sources[declared.name] = tensor
+        with tf.GradientTape() as tape:
+            tape.watch(list(sources.values()))
+            outputs = _tuple(model(*tensors, training=False))
+        given = [to_tensor(model, declared, cotangents) for declared in spec.outputs()]
+        found = tape.gradient(outputs, list(sources.values()), given)
+    pairs = zip(sources, found, strict=True)
+    return {name: _numpy(tf.convert_to_tensor(gradient)) for name, gradient in pairs if gradient is not None}
 
 
 def gradients(model: keras.Model, batch: Arrays, loss: Technique, *, noise: Noise | None = None) -> Arrays:
@@ -123,11 +142,11 @@ def replay(model: keras.Model, part: Part, inputs: Sequence[Any], cotangent: np.
     result: Arrays = {}
     with _running(model, noise):
         mode = {"training": False} if alone._call_has_training_arg else {}
-        result["evaluation output"] = _numpy(alone(*tensors, **mode))
+        result["evaluation output"] = _numpy(_tuple(alone(*tensors, **mode))[0])
         mode = {"training": True} if alone._call_has_training_arg else {}
         with tf.GradientTape() as tape:
             tape.watch(list(sources.values()))
-            output = alone(*tensors, **mode)
+            output = _tuple(alone(*tensors, **mode))[0]
     result["training output"] = _numpy(output)
     result |= {weight.name: _numpy(found).copy() for weight, found in inside.items() if not weight.trainable}
     if output.dtype.is_floating and sources and tuple(output.shape) == cotangent.shape:
@@ -185,7 +204,15 @@ def _trainable(model: keras.Model, spec: Spec) -> dict[Weight, Any]:
 
 
 def _loss(model: keras.Model, spec: Spec, tensors: list[Any], batch: Arrays, loss: Any) -> Any:
-    return loss(to_tensor(model, spec.targets(), batch), model(*tensors, training=True))
+    outputs = _tuple(model(*tensors, training=True))
+    outputs = dict(zip([declared.name for declared in spec.outputs()], outputs, strict=True))
+    targets = to_tensor(model, spec.targets(), batch)
+    return sum(constant(weight, outputs[name]) * loss(targets, outputs[name])
+               for name, weight in spec.loss_weights().items())  # fmt: skip
+
+
+def _tuple(result: Any) -> tuple[Any, ...]:
+    return result if isinstance(result, tuple) else (result,)
 
 
 def _inputs(model: keras.Model, spec: Spec, arrays: Arrays) -> list[Any]:

@@ -9,17 +9,21 @@ from keras import ops
 
 
 class Conv2D(keras.layers.Conv2D):
-    """`keras.layers.Conv2D` that pads `margin` zeros on all four sides."""
+    """`keras.layers.Conv2D` that pads `margin` zeros on all four sides, or (height, width) of them."""
 
-    def __init__(self, filters: int, size: int, *, margin: int = 0, **options: Any) -> None:
-        super().__init__(filters, size, padding="valid", **options)
-        self.margin = margin
+    def __init__(
+        self, filters: int, size: int | tuple[int, int], *, margin: int | tuple[int, int] = 0, **options: Any
+    ) -> None:
+        self.margin = pair(margin)
+        same = options.get("strides", 1) == 1 and tuple(2 * by + 1 for by in self.margin) == pair(size)
+        self.explicit = any(self.margin) and not same  # at a stride of 1, 'same' pads as much on either side
+        super().__init__(filters, size, padding="same" if same else "valid", **options)
 
     def call(self, x: Any) -> Any:
-        return super().call(ops.pad(x, border(self.margin)) if self.margin else x)
+        return super().call(ops.pad(x, border(self.margin)) if self.explicit else x)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return super().compute_output_shape(widened(input_shape, self.margin))
+        return super().compute_output_shape(widened(input_shape, self.margin) if self.explicit else input_shape)
 
 
 class MaxPooling2D(keras.layers.MaxPooling2D):
@@ -27,7 +31,7 @@ class MaxPooling2D(keras.layers.MaxPooling2D):
 
     def __init__(self, size: int, *, margin: int = 0, **options: Any) -> None:
         super().__init__(size, padding="valid", **options)
-        self.margin = margin
+        self.margin = pair(margin)
 
     def call(self, x: Any) -> Any:
         return super().call(ops.pad(x, border(self.margin), constant_values=float("-inf")))
@@ -36,12 +40,17 @@ class MaxPooling2D(keras.layers.MaxPooling2D):
         return super().compute_output_shape(widened(input_shape, self.margin))
 
 
-def border(margin: int) -> list[list[int]]:
+def pair(size: int | tuple[int, int]) -> tuple[int, int]:
+    """(height, width)."""
+    return (size, size) if isinstance(size, int) else size
+
+
+def border(margin: tuple[int, int]) -> list[list[int]]:
     """Padding of (batch, height, width, channels)."""
-    return [[0, 0], [margin, margin], [margin, margin], [0, 0]]
+    return [[0, 0], [margin[0], margin[0]], [margin[1], margin[1]], [0, 0]]
 
 
-def widened(shape: tuple[int | None, ...], margin: int) -> tuple[int | None, ...]:
+def widened(shape: tuple[int | None, ...], margin: tuple[int, int]) -> tuple[int | None, ...]:
     """The shape of an image after padding."""
-    batch, height, width, channels = shape
-    return (batch, *(None if size is None else size + 2 * margin for size in (height, width)), channels)
+    batch, *sizes, channels = shape
+    return (batch, *(size if size is None else size + 2 * by for size, by in zip(sizes, margin, strict=True)), channels)

@@ -60,9 +60,9 @@ class Sensitivity(unittest.TestCase):
 
     def test_a_constant_input(self) -> None:
         pair = Pair(self.spec)
-        batch = pair.batches()[0]
+        batch = pair.whole()
         constant = {**batch, "features": np.ones_like(batch["features"])}
-        pair.batches = lambda count=1: [constant] * count  # type: ignore[method-assign]
+        pair.whole = lambda draw=0: constant  # type: ignore[method-assign]
         found = cell(pair, "forward")
         self.assertEqual(found.verdict, "different")
         self.assertIn("do not move with features", found.cause or "")

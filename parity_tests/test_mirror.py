@@ -20,7 +20,7 @@ MIRRORED = ("backend.py", "fitting.py", "initializers.py", "layout.py", "tracing
 FOREIGN = {
     "techniques/batch_norm.py": {"BiasedBatchNorm1d", "BiasedBatchNorm2d", "biased", "UnbiasedBatchNormalization"},
     "layout.py": {"path", "native", "to_native", "to_canonical", "inputs_to_native", "layer", "variable"},
-    "backend.py": {"walk"},
+    "backend.py": {"walk", "DifferentiableStatistics"},
 }
 
 

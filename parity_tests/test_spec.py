@@ -279,7 +279,8 @@ class Documentation(unittest.TestCase):
         self.assertEqual(documented(kind) - fields, set())
         for field in fields - documented(kind):
             (home,) = [base for base in kind.__mro__ if field in documented(base)]
-            self.assertIn(f"core/techniques/{home.__module__.rpartition('.')[2]}.py", inspect.getdoc(kind) or "")
+            path = f"{home.__module__.partition('.')[2].replace('.', '/')}.py"
+            self.assertIn(path, inspect.getdoc(kind) or "")
 
     @parameterized.expand(KINDS)
     def test_source(self, name: str, kind: type[Hyperparameters]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from ..core import registry
 from ..core.backend import Call, Recipe, Run
@@ -63,6 +64,33 @@ def forward(
     with _mode(model, training, noise), _tapped(model, spec, calls if taps else None), torch.no_grad():
         result = model(*_inputs(model, spec, inputs))
     return Run(_named(spec, result), calls)
+
+
+def pull_back(model: nn.Module, inputs: Arrays, cotangents: Arrays) -> Arrays:
+    spec = spec_of(model)
+    tensors = _inputs(model, spec, inputs)
+    held = _tensors(model, spec)
+    sources: dict[str, tuple[Any, torch.Tensor]] = {weight.name: (weight, held[weight]) for weight in held}
+    for declared, tensor in zip(spec.inputs(), tensors, strict=True):
+        if tensor.is_floating_point():
+            sources[declared.name] = (declared, tensor)
+    before = [tensor.requires_grad for _, tensor in sources.values()]
+    try:
+        for _, tensor in sources.values():
+            tensor.requires_grad_()
+        with _mode(model, False, None), DifferentiableStatistics():
+            outputs = _tuple(model(*tensors))
+        pairs = zip(spec.outputs(), outputs, strict=True)
+        value = sum((to_tensor(model, declared, cotangents) * output).sum() for declared, output in pairs)
+        found = torch.autograd.grad(value, [tensor for _, tensor in sources.values()], allow_unused=True)
+    finally:
+        for (_, tensor), required in zip(sources.values(), before, strict=True):
+            tensor.requires_grad_(required)
+    return {
+        name: to_canonical(_numpy(gradient), declared.axes, getattr(declared, "factors", ()))
+        for (name, (declared, _)), gradient in zip(sources.items(), found, strict=True)
+        if gradient is not None
+    }
 
 
 def gradients(model: nn.Module, batch: Arrays, loss: Technique, *, noise: Noise | None = None) -> Arrays:
@@ -128,9 +156,10 @@ def replay(model: nn.Module, part: Part, inputs: Sequence[Any], cotangent: np.nd
             sources[f"gradient of {weight.name}"] = (weight.axes, tensor, weight.factors)
     result: Arrays = {}
     with _mode(model, False, noise), torch.no_grad():
-        result["evaluation output"] = to_canonical(_numpy(module(*tensors)), part.output, part.factors)
+        fixed = _tuple(module(*tensors))[0]
+        result["evaluation output"] = to_canonical(_numpy(fixed), part.output, part.factors)
     with _mode(model, True, noise):
-        output = module(*tensors)
+        output = _tuple(module(*tensors))[0]
     result["training output"] = to_canonical(_numpy(output), part.output, part.factors)
     for weight, tensor in inside.items():
         if not weight.trainable:
@@ -192,8 +221,25 @@ def _trainable(model: nn.Module, spec: Spec) -> dict[Any, torch.Tensor]:
     return {weight: tensor for weight, tensor in _tensors(model, spec).items() if weight.trainable}
 
 
+class DifferentiableStatistics(TorchFunctionMode):
+    """Batch normalisation in evaluation by its formula: the native kernel has no gradient for running statistics."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), options: Any = None) -> Any:
+        options = options or {}
+        if function is not torch.nn.functional.batch_norm or options["training"]:
+            return function(*args, **options)
+        x, shape = args[0], (-1, *[1] * (args[0].ndim - 2))
+        mean, variance = (statistic.view(shape) for statistic in args[1:3])
+        scale, shift = (options[name] for name in ("weight", "bias"))
+        y = (x - mean) / (variance + options["eps"]).sqrt()
+        y = y if scale is None else y * scale.view(shape)
+        return y if shift is None else y + shift.view(shape)
+
+
 def _loss(model: nn.Module, spec: Spec, tensors: list[torch.Tensor], batch: Arrays, loss: Any) -> torch.Tensor:
-    result: torch.Tensor = loss(model(*tensors), to_tensor(model, spec.targets(), batch))
+    outputs = dict(zip([declared.name for declared in spec.outputs()], _tuple(model(*tensors)), strict=True))
+    targets = to_tensor(model, spec.targets(), batch)
+    result: torch.Tensor = sum(weight * loss(outputs[name], targets) for name, weight in spec.loss_weights().items())
     return result
 
 
@@ -202,11 +248,14 @@ def _inputs(model: nn.Module, spec: Spec, arrays: Arrays) -> list[torch.Tensor]:
 
 
 def _named(spec: Spec, result: Any) -> Arrays:
-    tensors = result if isinstance(result, tuple) else (result,)
     return {
         declared.name: to_canonical(_numpy(tensor), declared.axes)
-        for declared, tensor in zip(spec.outputs(), tensors, strict=True)
+        for declared, tensor in zip(spec.outputs(), _tuple(result), strict=True)
     }
+
+
+def _tuple(result: Any) -> tuple[torch.Tensor, ...]:
+    return result if isinstance(result, tuple) else (result,)
 
 
 def _tensor(model: nn.Module, array: Any) -> Any:
