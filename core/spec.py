@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from . import field
 from .axes import Array, parse, sizes_of
 from .errors import SpecError
+from .source import Source
 
 CHECKED_BITS = 16
 
@@ -173,6 +174,7 @@ class Spec(Hyperparameters):
 
     kind: ClassVar[str] = "architecture"
     LOSS: ClassVar[str] = "cross_entropy"
+    SOURCES: ClassVar[dict[str, Source]] = {}
     BATCH: ClassVar[int] = 6
 
     def inputs(self) -> tuple[Tensor, ...]:
