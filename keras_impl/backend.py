@@ -18,8 +18,8 @@ from ..core.noise import Noise
 from ..core.spec import Part, Spec, Tensor, Weight
 from ..core.state import State, cast
 from ..core.technique import Arrays, Technique
-from .initializers import initialise
 from .exact import constant
+from .initializers import initialise
 from .layout import layer, variable
 from .model import SpecModel
 from .precision import precision

@@ -215,10 +215,21 @@ class Rounding(unittest.TestCase):
 
 class Weights(unittest.TestCase):
     @parameterized.expand(
-        [("resnet18", 11_689_512), ("resnet34", 21_797_672), ("resnet18_cifar", 11_173_962)],
-    )
+        [
+            ("resnet18", 11_689_512), ("resnet34", 21_797_672), ("resnet50", 25_557_032), ("resnet101", 44_549_160),
+            ("resnet152", 60_192_808), ("wide_resnet50_2", 68_883_240), ("resnet18_cifar", 11_173_962),
+        ],
+    )  # fmt: skip
     def test_published_parameter_counts(self, preset: str, count: int) -> None:
+        """As torchvision's documentation has them; the CIFAR stem's from kuangliu's well-known ResNet-18."""
         self.assertEqual(diglot.spec(preset).parameter_count(), count)
+
+    @parameterized.expand(
+        [("resnet50_keras", 25_636_712), ("resnet101_keras", 44_707_176), ("resnet152_keras", 60_419_944)],
+    )
+    def test_published_total_counts(self, preset: str, count: int) -> None:
+        """As keras.applications counts: with the running statistics."""
+        self.assertEqual(sum(weight.size for weight in diglot.spec(preset).weights()), count)
 
     @parameterized.expand(ARCHITECTURES)
     def test_declared_once(self, name: str) -> None:

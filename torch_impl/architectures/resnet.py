@@ -7,72 +7,45 @@ import torch.nn.functional as F
 from torch import nn
 
 from ...core.architectures.resnet import ResNet as Spec
-from ...core.techniques.batch_norm import BatchNorm
-from ..techniques import batch_norm
+from ...core.techniques.dropout import Dropout
+from ..techniques import dropout
+from .residual_block import ResidualBlock, attention, norm
 
 
 class ResNet(nn.Module):
     def __init__(self, spec: Spec) -> None:
         super().__init__()
         self.spec = spec
-        width = spec.width
         if spec.stem == "imagenet":
-            self.conv1 = nn.Conv2d(spec.in_channels, width, 7, stride=2, padding=3, bias=False)
+            self.conv1 = nn.Conv2d(spec.in_channels, spec.width, 7, stride=2, padding=3, bias=spec.conv_bias)
             self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         else:
-            self.conv1 = nn.Conv2d(spec.in_channels, width, 3, padding=1, bias=False)
+            self.conv1 = nn.Conv2d(spec.in_channels, spec.width, 3, padding=1, bias=spec.conv_bias)
             self.maxpool = nn.Identity()
-        self.bn1 = norm(spec, width)
-        self.layer1 = stage(spec, width, width, spec.num_blocks[0], stride=1)
-        self.layer2 = stage(spec, width, 2 * width, spec.num_blocks[1], stride=2)
-        self.layer3 = stage(spec, 2 * width, 4 * width, spec.num_blocks[2], stride=2)
-        self.layer4 = stage(spec, 4 * width, 8 * width, spec.num_blocks[3], stride=2)
+        self.bn1 = norm(spec, spec.width)
+        self.layer1 = stage(spec, 0)
+        self.layer2 = stage(spec, 1)
+        self.layer3 = stage(spec, 2)
+        self.layer4 = stage(spec, 3)
+        if spec.attention_at_end:
+            self.attention = attention(spec.attention, spec.num_features, spec.reduction)
         self.avgpool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        self.fc = nn.Linear(8 * width, spec.num_classes)
+        self.dropout = dropout.build(Dropout(rate=spec.dropout_rate))
+        self.fc = nn.Linear(spec.num_features, spec.num_classes) if spec.num_classes else nn.Identity()
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         x = F.relu(self.bn1(self.conv1(image)))
         x = self.maxpool(x)
         for blocks in (self.layer1, self.layer2, self.layer3, self.layer4):
             x = blocks(x)
+        if self.spec.attention_at_end:
+            x = self.attention(x)
         x = self.avgpool(x)  # (batch, channels, height, width) -> (batch, channels)
-        return self.fc(x)
+        return self.fc(self.dropout(x))
 
 
-class BasicBlock(nn.Module):
-    def __init__(self, spec: Spec, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
-        self.bn1 = norm(spec, outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        self.bn2 = norm(spec, outputs)
-        self.shortcut = Projection(spec, inputs, outputs, stride) if inputs != outputs else nn.Identity()
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        residual = F.relu(self.bn1(self.conv1(x)))
-        residual = self.bn2(self.conv2(residual))
-        return F.relu(residual + self.shortcut(x))
-
-
-class Projection(nn.Module):
-    def __init__(self, spec: Spec, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False)
-        self.bn = norm(spec, outputs)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.bn(self.conv(x))
-
-
-def stage(spec: Spec, inputs: int, outputs: int, count: int, stride: int) -> nn.Sequential:
-    blocks = [BasicBlock(spec, inputs, outputs, stride)]
-    blocks += [BasicBlock(spec, outputs, outputs, 1) for _ in range(count - 1)]
-    return nn.Sequential(*blocks)
-
-
-def norm(spec: Spec, channels: int) -> nn.Module:
-    rule = BatchNorm(epsilon=spec.norm_epsilon, momentum=spec.norm_momentum, running_variance=spec.running_variance)
-    return batch_norm.build(rule, channels)
+def stage(spec: Spec, number: int) -> nn.Sequential:
+    return nn.Sequential(*[ResidualBlock(spec.block_spec(number, index)) for index in range(spec.num_blocks[number])])
 
 
 def build(spec: Spec) -> ResNet:

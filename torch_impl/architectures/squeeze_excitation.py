@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from ...core.architectures.squeeze_excitation import SqueezeExcitation as Spec
+from ..pooling import GlobalMaxPool2d
 
 
 class SqueezeExcitation(nn.Module):
@@ -14,7 +15,7 @@ class SqueezeExcitation(nn.Module):
         self.spec = spec
         self.squeeze = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         if spec.pooling == "average_and_maximum":
-            self.squeeze_maximum = nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten())
+            self.squeeze_maximum = GlobalMaxPool2d()
         self.excitation = Excitation(spec)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
