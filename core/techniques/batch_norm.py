@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..field import choice, fraction, positive
+from ..field import choice, flag, fraction, positive
 from ..technique import Arrays, Technique
 
 
@@ -25,6 +25,7 @@ class BatchNorm(Technique):
         momentum: weight of the new batch in the running statistics.
         running_variance: the running variance takes the batch's divided by n - 1 (`unbiased`, algorithm 2) or by n
             (`biased`). The batch itself is normalised by the biased one in either case.
+        scale: multiply by a learned gamma; without it only beta is learned, as where a ReLU and a convolution follow.
 
     Frameworks differ: PyTorch's momentum is the weight of the new batch and Keras's that of the old statistics; epsilon
     1e-5 and 1e-3; PyTorch's running variance is unbiased and Keras's biased: after a step outputs and gradients agree,
@@ -34,16 +35,19 @@ class BatchNorm(Technique):
     epsilon: float = positive(1e-5)
     momentum: float = fraction(0.1)
     running_variance: str = choice("unbiased", "biased")
+    scale: bool = flag(True)
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
-        "batch_norm_biased": {"running_variance": "biased", "epsilon": 1e-3, "momentum": 0.01}
+        "batch_norm_biased": {"running_variance": "biased", "epsilon": 1e-3, "momentum": 0.01},
+        "batch_norm_unscaled": {"scale": False, "epsilon": 1e-3},
+        "batch_norm_biased_unscaled": {"scale": False, "running_variance": "biased"},
     }
     CHECKED = ("batch_norm", *PRESETS)
 
     def case(self, rng: np.random.Generator) -> Arrays:
         """An image `x`, the gradient with respect to the output, and a state."""
         channels = 3
-        return {
+        case = {
             "x": rng.normal(0.5, 2.0, (4, 3, 2, channels)),
             "cotangent": rng.standard_normal((4, 3, 2, channels)),
             "gamma": rng.uniform(0.5, 1.5, channels),
@@ -51,9 +55,11 @@ class BatchNorm(Technique):
             "mean": rng.standard_normal(channels),
             "variance": rng.uniform(0.5, 1.5, channels),
         }
+        return case if self.scale else {name: array for name, array in case.items() if name != "gamma"}
 
     def rule(self, case: Arrays) -> Arrays:
-        x, gamma, axes = case["x"], case["gamma"], (0, 1, 2)
+        x, axes = case["x"], (0, 1, 2)
+        gamma = case["gamma"] if self.scale else np.ones(x.shape[-1])
         count = x.size // x.shape[-1]
         mean, variance = x.mean(axis=axes), x.var(axis=axes)
         scale = 1 / np.sqrt(variance + self.epsilon)
@@ -61,7 +67,7 @@ class BatchNorm(Technique):
         share = (upstream - upstream.mean(axis=axes) - normal * (upstream * normal).mean(axis=axes)) * scale * gamma
         kept = variance * (count / (count - 1) if self.running_variance == "unbiased" else 1.0)
         fixed = (x - case["mean"]) / np.sqrt(case["variance"] + self.epsilon)
-        return {
+        result = {
             "training output": normal * gamma + case["beta"],
             "evaluation output": fixed * gamma + case["beta"],
             "mean": (1 - self.momentum) * case["mean"] + self.momentum * mean,
@@ -70,3 +76,4 @@ class BatchNorm(Technique):
             "gradient of gamma": (upstream * normal).sum(axis=axes),
             "gradient of beta": upstream.sum(axis=axes),
         }
+        return result if self.scale else {name: array for name, array in result.items() if name != "gradient of gamma"}

@@ -35,7 +35,7 @@ class UnbiasedBatchNormalization(keras.layers.BatchNormalization):
 def build(spec: Spec, channels: int, *, image: bool = True) -> keras.layers.BatchNormalization:
     unbiased = spec.running_variance == "unbiased"
     layer = UnbiasedBatchNormalization if unbiased else keras.layers.BatchNormalization
-    return layer(epsilon=spec.epsilon, momentum=1 - spec.momentum)
+    return layer(epsilon=spec.epsilon, momentum=1 - spec.momentum, scale=spec.scale)
 
 
 def trace(spec: Spec, case: Arrays) -> Arrays:
@@ -43,19 +43,19 @@ def trace(spec: Spec, case: Arrays) -> Arrays:
     layer.build(case["x"].shape)
     state = {"gamma": "gamma", "beta": "beta", "moving_mean": "mean", "moving_variance": "variance"}
     for leaf, name in state.items():
-        getattr(layer, leaf).assign(case[name])
+        if name in case:
+            getattr(layer, leaf).assign(case[name])
     x = tf.convert_to_tensor(case["x"])
     fixed = layer(x, training=False)
+    sources = {"x": x, **{leaf: getattr(layer, leaf).value for leaf in ("gamma", "beta") if leaf in case}}
     with tf.GradientTape() as tape:
         tape.watch(x)
         trained = layer(x, training=True)
-    gradients = tape.gradient(trained, (x, layer.gamma.value, layer.beta.value), case["cotangent"])
+    gradients = tape.gradient(trained, sources, case["cotangent"])
     return {
         "training output": trained.numpy(),
         "evaluation output": fixed.numpy(),
         "mean": layer.moving_mean.numpy(),
         "variance": layer.moving_variance.numpy(),
-        "gradient of x": gradients[0].numpy(),
-        "gradient of gamma": gradients[1].numpy(),
-        "gradient of beta": gradients[2].numpy(),
+        **{f"gradient of {name}": gradient.numpy() for name, gradient in gradients.items()},
     }

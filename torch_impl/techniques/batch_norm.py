@@ -41,24 +41,30 @@ def build(spec: Spec, channels: int, *, image: bool = True) -> nn.BatchNorm1d | 
         layer = nn.BatchNorm2d if image else nn.BatchNorm1d
     else:
         layer = BiasedBatchNorm2d if image else BiasedBatchNorm1d
-    return layer(channels, eps=spec.epsilon, momentum=spec.momentum)
+    built = layer(channels, eps=spec.epsilon, momentum=spec.momentum)
+    if not spec.scale:
+        built.register_parameter("weight", None)
+    return built
 
 
 def trace(spec: Spec, case: Arrays) -> Arrays:
     layer = build(spec, len(case["mean"])).to(torch.tensor(case["x"]).dtype)
     state = {"weight": "gamma", "bias": "beta", "running_mean": "mean", "running_var": "variance"}
-    layer.load_state_dict({leaf: torch.tensor(case[name]) for leaf, name in state.items()}, strict=False)
+    layer.load_state_dict(
+        {leaf: torch.tensor(case[name]) for leaf, name in state.items() if name in case}, strict=False
+    )
     x = torch.tensor(to_native(case["x"], IMAGE), requires_grad=True)
     fixed = layer.eval()(x)
     trained = layer.train()(x)
     cotangent = torch.tensor(to_native(case["cotangent"], IMAGE))
-    gradients = torch.autograd.grad(trained, (x, layer.weight, layer.bias), cotangent)
+    sources = {"x": x, "gamma": layer.weight, "beta": layer.bias}
+    sources = {name: source for name, source in sources.items() if source is not None}
+    gradients = dict(zip(sources, torch.autograd.grad(trained, tuple(sources.values()), cotangent), strict=True))
+    gradients["x"] = gradients["x"].permute(0, 2, 3, 1)  # (batch, height, width, channels)
     return {
         "training output": to_canonical(trained.detach().numpy(), IMAGE),
         "evaluation output": to_canonical(fixed.detach().numpy(), IMAGE),
         "mean": layer.running_mean.numpy(),
         "variance": layer.running_var.numpy(),
-        "gradient of x": to_canonical(gradients[0].numpy(), IMAGE),
-        "gradient of gamma": gradients[1].numpy(),
-        "gradient of beta": gradients[2].numpy(),
+        **{f"gradient of {name}": gradient.numpy() for name, gradient in gradients.items()},
     }
