@@ -1,19 +1,27 @@
 """Weights of other libraries: a small table of names beside a spec, in both directions.
 
-A rule is `(ours, theirs)` or `(ours, theirs, axes)`. In `ours`, `{x}` stands for a number and `*` for any text; both may be
-used in `theirs`, where `{x+1}` counts on. The first rule that matches wins; a name that none matches is the same there.
+A rule is `(ours, theirs)` or `(ours, theirs, axes)`. In `ours`, `{x}` stands for a number and `*` for any text; both
+may be used in `theirs`, where `{x+1}` counts on. The first rule that matches wins; a name that none matches is the
+same there.
 
 `ours` names a weight (`class_token.vectors`) or the part that owns it (`layer{s}.{b}.shortcut.conv`); of a part, the
 leaf names and the order of the axes are those of the library's framework. `axes` gives theirs where it differs, a 1 for
 an axis of length 1. `theirs` may end in `[k/n]`: the k-th of n equal slices along their first axis, as of a packed
 projection. `theirs` may end in `#`: the library numbers such layers in order of creation, which is the spec's order.
+What a name holds beyond that is a Keras layer and its variable, `conv1_conv/kernel`, or a path in PyTorch.
 """
 
 from __future__ import annotations
 
+import functools
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 Rule = tuple[str, str] | tuple[str, str, str]
+SEPARATORS = {"torch": ".", "keras": "/"}
+SLICE = re.compile(r"\[(\d+)/(\d+)\]$")
+WORD = re.compile(r"\{(\w+)([+-]\d+)?\}|\*")
 
 
 @dataclass(frozen=True)
@@ -28,3 +36,50 @@ class Source:
     rules: tuple[Rule, ...] = ()
     aliases: tuple[tuple[str, str], ...] = ()
     left_out: tuple[str, ...] = ()
+
+
+@functools.cache
+def _pattern(text: str) -> re.Pattern[str]:
+    parts, last, seen = [], 0, set()
+    for word in WORD.finditer(text):
+        name = word[1]
+        parts.append(re.escape(text[last : word.start()]))
+        parts.append("(.*)" if name is None else f"(?P={name})" if name in seen else rf"(?P<{name}>\d+)")
+        seen.add(name)
+        last = word.end()
+    return re.compile("".join([*parts, re.escape(text[last:])]))
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether a name is one that a pattern stands for."""
+    return _pattern(pattern).fullmatch(name) is not None
+
+
+def filled(ours: str, theirs: str, name: str) -> str | None:
+    """A name, read by one pattern and written by the other; None where it does not match."""
+    found = _pattern(ours).fullmatch(name)
+    if found is None:
+        return None
+    numbers = found.groupdict()
+    named = set(found.re.groupindex.values())
+    texts = iter([text for index, text in enumerate(found.groups(), 1) if index not in named])
+
+    def fill(word: re.Match[str]) -> str:
+        return next(texts) if word[1] is None else str(int(numbers[word[1]]) + int(word[2] or 0))
+
+    return WORD.sub(fill, theirs)
+
+
+def translated(rules: Iterable[Rule], name: str) -> tuple[str, str] | None:
+    """What the first rule that matches makes of a name, and the axes that it gives or an empty string."""
+    for ours, theirs, *axes in rules:
+        text = filled(ours, theirs, name)
+        if text is not None:
+            return text, "".join(axes)
+    return None
+
+
+def current(source: Source, name: str) -> str:
+    """The present spelling of a name in an older file."""
+    found = translated(source.aliases, name)
+    return found[0] if found else name

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 __all__ = [
     "build",
     "check",
+    "export_pretrained",
     "get_state",
     "initial_state",
     "load",
+    "load_pretrained",
     "save",
     "set_state",
     "spec",
@@ -111,6 +113,29 @@ def load(path: str | os.PathLike[str]) -> tuple[Spec, dict[str, Any]]:
     return checkpoint.load(path)
 
 
+def load_pretrained(spec: str | Spec, origin: Any, *, source: str) -> dict[str, Any]:
+    """The canonical state out of another library's weights: a live model, a file, an address or a hub name.
+
+    `source` is `torchvision`, `timm` or `keras.applications`, whichever the spec names.
+    Raises SpecError for an unknown source, CheckpointError for a bad file, and StateError where the weights are those
+    of another variant.
+    """
+    from .core import pretrained
+
+    return pretrained.load(_named(spec, "load_pretrained"), origin, source)
+
+
+def export_pretrained(spec: str | Spec, state: Mapping[str, Any], target: Any, *, source: str) -> None:
+    """The way back: write a canonical state as another library's weights, into a live model or a file.
+
+    Raises SpecError for an unknown source, StateError where state and spec or model do not fit, and CheckpointError
+    where the file cannot be written.
+    """
+    from .core import pretrained
+
+    pretrained.export(_named(spec, "export_pretrained"), _mapping(state), target, source)
+
+
 def check(
     names: str | Hyperparameters | Sequence[str | Hyperparameters] | None = None,
     *,
@@ -135,6 +160,14 @@ def _of_architecture(spec: Any, verb: str) -> None:
 
     if not isinstance(spec, Spec):
         raise SpecError(f"{verb} takes the spec of an architecture, from diglot.spec(NAME), not {spec!r}")
+
+
+def _named(spec: Any, verb: str) -> Any:
+    from .core import registry
+
+    found = registry.make(spec) if isinstance(spec, str) else spec
+    _of_architecture(found, verb)
+    return found
 
 
 def _mapping(state: Any) -> dict[str, Any]:

@@ -6,9 +6,8 @@ from typing import Any
 
 import keras
 
+from ..core.layout import leaf
 from ..core.spec import Weight
-
-LEAVES = {"table": "embeddings", "mean": "moving_mean", "variance": "moving_variance"}
 
 
 def layer(model: keras.Model, name: str) -> Any:
@@ -21,7 +20,7 @@ def layer(model: keras.Model, name: str) -> Any:
 
 def variable(model: keras.Model, weight: Weight) -> Any:
     """The variable of a weight. Raises AttributeError, IndexError or KeyError where there is none."""
-    found = getattr(layer(model, weight.owner), LEAVES.get(weight.role, weight.role))
+    found = getattr(layer(model, weight.owner), leaf(weight.role, "keras"))
     if found is None:
         raise AttributeError(weight.name)
     return found

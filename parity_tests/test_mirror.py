@@ -14,7 +14,7 @@ from parameterized import parameterized
 ROOT = Path(__file__).parents[1]
 TREES = ("core", "torch_impl", "keras_impl")
 FOLDERS = ("architectures", "techniques")
-MIRRORED = ("backend.py", "fitting.py", "initializers.py", "layout.py", "tracing.py")
+MIRRORED = ("backend.py", "fitting.py", "foreign.py", "initializers.py", "layout.py", "tracing.py")
 
 # Where the frameworks' own classes carry a convention, each side names the one that it lacks.
 FOREIGN = {

@@ -4,28 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.axes import SPATIAL, Array, parse, rearrange, render
+from ..core import layout
+from ..core.axes import Array, rearrange
 from ..core.spec import Part, Weight
-
-LEAVES = {"kernel": "weight", "gamma": "weight", "table": "weight", "beta": "bias", "mean": "running_mean",
-          "variance": "running_var"}  # fmt: skip
-RANK = {"batch": 0, "out": 1}
 
 
 def path(weight: Weight) -> str:
     """The attribute path of a weight: `conv1.kernel` is `conv1.weight`."""
-    leaf = LEAVES.get(weight.role, weight.role)
-    return f"{weight.owner}.{leaf}" if weight.owner else leaf
+    name = layout.leaf(weight.role, "torch")
+    return f"{weight.owner}.{name}" if weight.owner else name
 
 
 def native(axes: str) -> str:
     """PyTorch's order of the axes: batch, then outputs, then inputs or channels, and spatial axes last."""
-    groups = [tuple(sorted(group, key=_rank)) for group in parse(axes)]
-    return render(tuple(sorted(groups, key=lambda group: _rank(group[0]) if len(group) == 1 else 2)))
-
-
-def _rank(name: str) -> int:
-    return 3 if name in SPATIAL else RANK.get(name, 2)
+    return layout.native(axes, "torch")
 
 
 def to_native(array: Array, axes: str, factors: tuple[tuple[str, int], ...] = ()) -> Array:
