@@ -27,14 +27,45 @@ class Conv2D(keras.layers.Conv2D):
 
 
 class MaxPooling2D(keras.layers.MaxPooling2D):
-    """`keras.layers.MaxPooling2D` that pads `margin` times minus infinity on all four sides."""
+    """`keras.layers.MaxPooling2D` that pads `margin` times minus infinity on all four sides.
+
+    With `ceil_mode` the last window may reach beyond that, as long as it starts before the right or lower margin.
+    """
+
+    def __init__(self, size: int, *, margin: int = 0, ceil_mode: bool = False, **options: Any) -> None:
+        super().__init__(size, padding="valid", **options)
+        self.margin = pair(margin)
+        self.ceil_mode = ceil_mode
+
+    def call(self, x: Any) -> Any:
+        _, height, width, _ = ops.shape(x)
+        padding = [[0, 0], self._padding(height, 0), self._padding(width, 1), [0, 0]]
+        return super().call(ops.pad(x, padding, constant_values=float("-inf")))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        batch, *sizes, channels = input_shape
+        padded = [size if size is None else size + sum(self._padding(size, axis)) for axis, size in enumerate(sizes)]
+        return super().compute_output_shape((batch, *padded, channels))
+
+    def _padding(self, size: Any, axis: int) -> list[Any]:
+        margin, window, stride = self.margin[axis], self.pool_size[axis], self.strides[axis]
+        if not self.ceil_mode:
+            return [margin, margin]
+        reached = (size + 2 * margin - window + stride - 1) // stride * stride + window
+        reached -= stride * ((reached - window) // (size + margin))  # a window that would start in the margin
+        beyond = reached - size - 2 * margin
+        return [margin, margin + (beyond + abs(beyond)) // 2]
+
+
+class AveragePooling2D(keras.layers.AveragePooling2D):
+    """`keras.layers.AveragePooling2D` over `margin` zeros on all four sides, which the average counts."""
 
     def __init__(self, size: int, *, margin: int = 0, **options: Any) -> None:
         super().__init__(size, padding="valid", **options)
         self.margin = pair(margin)
 
     def call(self, x: Any) -> Any:
-        return super().call(ops.pad(x, border(self.margin), constant_values=float("-inf")))
+        return super().call(ops.pad(x, border(self.margin)))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return super().compute_output_shape(widened(input_shape, self.margin))
