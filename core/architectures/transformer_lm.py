@@ -12,11 +12,10 @@ from ..axes import Array
 from ..field import choice, flag, fraction, optional_whole, positive, whole
 from ..parts import SEQUENCE, block, dense, embedding, layer_norm
 from ..spec import Init, Part, Spec, Tensor, Weight
+from ..transformer_parts import MASK, XAVIER, attention, feed_forward
 
-XAVIER, EMBEDDING = Init("xavier_uniform"), Init("normal", 0.02)
-MASK = "batch heads queries keys"
+EMBEDDING = Init("normal", 0.02)
 MASKED_SCORE = -1e9  # finite, so that the gradient of a row that is masked everywhere stays a number
-INERT = "it adds the same number to every score of a row, and softmax ignores that"
 SMALL = {"vocab_size": 11, "d_model": 8, "num_heads": 2, "num_layers": 2, "d_ff": 12, "max_len": 16}
 
 
@@ -153,28 +152,13 @@ class TransformerLM(Spec):
     def _block(self, name: str) -> Iterator[Part]:
         masks = (MASK,) if self.is_masked else ()
         norms = [layer_norm(f"{name}.norm{number}", self.d_model) for number in (1, 2)]
-        attention = [*self._attention(f"{name}.attention"), block(f"{name}.attention", SEQUENCE, *masks)]
-        attention.append(block(f"{name}.dropout1", SEQUENCE))
-        feed_forward = [
-            dense(f"{name}.feed_forward.expand", self.d_model, self.d_ff, XAVIER, layout=SEQUENCE),
-            block(f"{name}.feed_forward.activation", SEQUENCE),
-            block(f"{name}.feed_forward.dropout", SEQUENCE),
-            dense(f"{name}.feed_forward.contract", self.d_ff, self.d_model, XAVIER, layout=SEQUENCE),
-            block(f"{name}.feed_forward", SEQUENCE),
-            block(f"{name}.dropout2", SEQUENCE),
-        ]
+        attended = [*attention(f"{name}.attention", self.d_model, *masks), block(f"{name}.dropout1", SEQUENCE)]
+        fed = [*feed_forward(f"{name}.feed_forward", self.d_model, self.d_ff), block(f"{name}.dropout2", SEQUENCE)]
         if self.norm == "post":
-            yield from (*attention, norms[0], *feed_forward, norms[1])
+            yield from (*attended, norms[0], *fed, norms[1])
         else:
-            yield from (norms[0], *attention, norms[1], *feed_forward)
+            yield from (norms[0], *attended, norms[1], *fed)
         yield block(name, SEQUENCE, *masks)
-
-    def _attention(self, name: str) -> Iterator[Part]:
-        for role in ("query", "key", "value"):
-            inert = INERT if role == "key" else ""
-            yield dense(f"{name}.{role}", self.d_model, self.d_model, XAVIER, layout=SEQUENCE, inert_bias=inert)
-        yield block(f"{name}.dropout", MASK)
-        yield dense(f"{name}.projection", self.d_model, self.d_model, XAVIER, layout=SEQUENCE)
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> Self:

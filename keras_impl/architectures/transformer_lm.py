@@ -105,6 +105,7 @@ class MultiHeadAttention(layers.Layer):
         self.query = layers.Dense(spec.d_model)
         self.key = layers.Dense(spec.d_model)
         self.value = layers.Dense(spec.d_model)
+        self.map = AttentionMap()
         self.dropout = dropout.build(Dropout(rate=spec.dropout_rate))
         self.projection = layers.Dense(spec.d_model)
 
@@ -114,12 +115,8 @@ class MultiHeadAttention(layers.Layer):
         value = self.split_heads(self.value(x))
         scale = constant(math.sqrt(query.shape[-1]), query)
         scores = query @ ops.swapaxes(key, -2, -1) / scale  # (batch, heads, queries, keys)
-        if attention_mask is not None:
-            scores = ops.where(attention_mask, scores, constant(MASKED_SCORE, scores))
-        weights = ops.softmax(scores, axis=-1)
-        if attention_mask is not None:
-            weights = ops.where(attention_mask, weights, constant(0.0, weights))
-        return self.projection(self.join_heads(self.dropout(weights, training=training) @ value))
+        weights = self.dropout(self.map(scores, attention_mask), training=training)
+        return self.projection(self.join_heads(weights @ value))
 
     def split_heads(self, x: Any) -> Any:
         batch, time, channels = ops.shape(x)
@@ -129,6 +126,14 @@ class MultiHeadAttention(layers.Layer):
     def join_heads(self, x: Any) -> Any:
         batch, heads, time, channels = ops.shape(x)
         return ops.reshape(ops.swapaxes(x, 1, 2), (batch, time, heads * channels))  # (batch, time, channels)
+
+
+class AttentionMap(layers.Layer):
+    def call(self, scores: Any, attention_mask: Any = None) -> Any:
+        if attention_mask is None:
+            return ops.softmax(scores, axis=-1)
+        weights = ops.softmax(ops.where(attention_mask, scores, constant(MASKED_SCORE, scores)), axis=-1)
+        return ops.where(attention_mask, weights, constant(0.0, weights))
 
 
 class FeedForward(layers.Layer):

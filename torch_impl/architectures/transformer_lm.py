@@ -98,6 +98,7 @@ class MultiHeadAttention(nn.Module):
         self.query = nn.Linear(spec.d_model, spec.d_model)
         self.key = nn.Linear(spec.d_model, spec.d_model)
         self.value = nn.Linear(spec.d_model, spec.d_model)
+        self.map = AttentionMap()
         self.dropout = dropout.build(Dropout(rate=spec.dropout_rate))
         self.projection = nn.Linear(spec.d_model, spec.d_model)
 
@@ -106,12 +107,8 @@ class MultiHeadAttention(nn.Module):
         key = self.split_heads(self.key(x))
         value = self.split_heads(self.value(x))
         scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])  # (batch, heads, queries, keys)
-        if attention_mask is not None:
-            scores = scores.masked_fill(~attention_mask, MASKED_SCORE)
-        weights = torch.softmax(scores, dim=-1)
-        if attention_mask is not None:
-            weights = weights.masked_fill(~attention_mask, 0.0)
-        return self.projection(self.join_heads(self.dropout(weights) @ value))
+        weights = self.dropout(self.map(scores, attention_mask))
+        return self.projection(self.join_heads(weights @ value))
 
     def split_heads(self, x: torch.Tensor) -> torch.Tensor:
         batch, time, _ = x.shape
@@ -120,6 +117,14 @@ class MultiHeadAttention(nn.Module):
     def join_heads(self, x: torch.Tensor) -> torch.Tensor:
         batch, _, time, _ = x.shape
         return x.transpose(1, 2).reshape(batch, time, -1)  # (batch, time, channels)
+
+
+class AttentionMap(nn.Module):
+    def forward(self, scores: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
+        if attention_mask is None:
+            return torch.softmax(scores, dim=-1)
+        weights = torch.softmax(scores.masked_fill(~attention_mask, MASKED_SCORE), dim=-1)
+        return weights.masked_fill(~attention_mask, 0.0)
 
 
 class FeedForward(nn.Module):
