@@ -54,6 +54,9 @@ class Backend(Protocol):
     def parameter_count(self, model: Any) -> int:
         """The number of trainable numbers, as the framework counts them."""
 
+    def trained(self, model: Any) -> set[str]:
+        """The names of the weights that the framework trains."""
+
     def get_state(self, model: Any) -> State:
         """The canonical state of a model."""
 

@@ -57,6 +57,11 @@ def structure(pair: Pair, dtype: str) -> Outcome:
             declared[tensor.name] = np.array([samples if size is None else size for size in tensor.shape])
             shapes[tensor.name] = np.array(output.shape)
         name = "PyTorch" if side == "torch" else "Keras"
+        trained = backend.trained(model)
+        for weight in spec.weights():
+            if weight.trainable != (weight.name in trained):
+                does, should = ("does not train", "does") if weight.trainable else ("trains", "does not")
+                found.complaints.append((weight.owner, f"{weight.name} {does} in {name}, and in the spec it {should}"))
         found.comparisons += compare.every(declared, shapes, {}, sides=("the spec", name))
     return found
 

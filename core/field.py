@@ -69,6 +69,29 @@ def sizes(default: tuple[int, ...], lengths: tuple[int, ...] | None = None) -> A
     )
 
 
+def words(default: tuple[str, ...] = ()) -> Any:
+    """A tuple of words, which may be empty."""
+    return _field(
+        default,
+        "a tuple of words",
+        lambda value: isinstance(value, tuple) and all(isinstance(word, str) and word for word in value),
+    )
+
+
+def word(default: str) -> Any:
+    """A word that no list can hold in advance, such as the name of another spec."""
+    return _field(default, "a word", lambda value: isinstance(value, str) and value != "")
+
+
+def numbers(default: tuple[float, ...]) -> Any:
+    """A tuple of numbers, as many as in the default."""
+    return _field(
+        default,
+        f"a tuple of {len(default)} numbers",
+        lambda value: isinstance(value, tuple) and len(value) == len(default) and all(map(_real, value)),
+    )
+
+
 def fraction(default: float) -> Any:
     """A number in [0, 1)."""
     return _field(default, "a number, at least 0 and below 1", lambda value: _real(value) and 0 <= value < 1)

@@ -121,6 +121,12 @@ def rounded(value: float) -> float:
     return math.ldexp(round(mantissa * 2**CHECKED_BITS), exponent - CHECKED_BITS)
 
 
+def _rounded(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_rounded, value))
+    return rounded(value) if isinstance(value, float) else value
+
+
 @dataclass(frozen=True, kw_only=True)
 class Hyperparameters:
     """What architectures and techniques have in common: named, validated, immutable fields."""
@@ -159,7 +165,7 @@ class Hyperparameters:
 
     def rounded(self) -> Self:
         """A copy whose floats are exact in float32, as every check uses it."""
-        return self.replace(**{key: rounded(value) for key, value in self.fields().items() if isinstance(value, float)})
+        return self.replace(**{key: _rounded(value) for key, value in self.fields().items()})
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> Self:

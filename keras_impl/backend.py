@@ -43,6 +43,11 @@ def parameter_count(model: keras.Model) -> int:
     return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
 
 
+def trained(model: keras.Model) -> set[str]:
+    given = {id(found) for found in model.trainable_variables}
+    return {weight.name for weight, found in _variables(model, spec_of(model)).items() if id(found) in given}
+
+
 def get_state(model: keras.Model) -> State:
     return {weight.name: _numpy(found).copy() for weight, found in _variables(model, spec_of(model)).items()}
 

@@ -19,6 +19,7 @@ MIRRORED = ("backend.py", "fitting.py", "foreign.py", "initializers.py", "layout
 # Where the frameworks' own classes carry a convention, each side names the one that it lacks.
 FOREIGN = {
     "techniques/batch_norm.py": {"BiasedBatchNorm1d", "BiasedBatchNorm2d", "biased", "UnbiasedBatchNormalization"},
+    "techniques/preprocess.py": {"resize"},
     "layout.py": {"path", "native", "to_native", "to_canonical", "inputs_to_native", "layer", "variable"},
     "backend.py": {"walk", "DifferentiableStatistics"},
 }
@@ -44,7 +45,7 @@ def public(tree: str, name: str) -> list[str]:
     return [text for text in found if text.split("(")[0].split(".")[0] not in ignored]
 
 
-PRESCRIBED = {"forward", "call", "step", "update_step", "get_config", "compute_output_shape"}
+PRESCRIBED = {"forward", "call", "step", "update_step", "get_config", "compute_output_shape", "train", "make_variables"}
 
 
 def signature(node: ast.stmt, networks: bool) -> str | None:

@@ -39,6 +39,10 @@ def parameter_count(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
+def trained(model: nn.Module) -> set[str]:
+    return {weight.name for weight, tensor in _tensors(model, spec_of(model)).items() if tensor.requires_grad}
+
+
 def get_state(model: nn.Module) -> State:
     arrays = {}
     for weight, tensor in _tensors(model, spec_of(model)).items():
@@ -163,7 +167,7 @@ def replay(model: nn.Module, part: Part, inputs: Sequence[Any], cotangent: np.nd
     result["training output"] = to_canonical(_numpy(output), part.output, part.factors)
     for weight, tensor in inside.items():
         if not weight.trainable:
-            result[weight.name] = _numpy(tensor).copy()
+            result[weight.name] = to_canonical(_numpy(tensor).copy(), weight.axes, weight.factors)
     if output.requires_grad and result["training output"].shape == cotangent.shape:
         upstream = _tensor(model, to_native(cotangent, part.output, part.factors))
         leaves = [tensor for _, tensor, _ in sources.values()]

@@ -29,7 +29,7 @@ class ResidualBlock(Spec):
     Input and output: `image`, float, (batch, height, width, channels).
 
     Fields:
-        block: `basic` is two 3x3 convolutions; `bottleneck` is 1x1, 3x3 and 1x1, with a quarter of `out_channels` inside.
+        block: `basic` is two 3x3 convolutions; `bottleneck` is 1x1, 3x3 and 1x1, with a quarter of the channels inside.
         in_channels, out_channels: channels of the input and of the output.
         stride: of the block, in pixels.
         stride_on: the convolution of a bottleneck that has the stride: `conv2`, the 3x3 one (Goyal et al., "Accurate,

@@ -59,7 +59,9 @@ class ResNet(ImageClassifier):
     Input: `image`, float, (batch, height, width, channels). Output: `logits`, float, (batch, channels), one channel
     per class; without a head `features`, float, (batch, channels).
 
-    Fields, beside those of core/vision.py; any image of at least 8 pixels is taken:
+    Any image of at least 8 pixels is taken. core/vision.py has the fields image_size, in_channels and num_classes.
+
+    Fields:
         num_blocks: blocks in each of the four stages; the channels double and the image halves from stage to stage.
         width: channels of the stem and, times four for bottlenecks, of the first stage.
         stem: `imagenet` is a 7x7 convolution of stride 2 and a 3x3 maximum pooling of stride 2, `cifar` one 3x3

@@ -19,8 +19,8 @@ XAVIER = Init("xavier_uniform")
 class SqueezeExcitation(Spec):
     """Weigh each channel of an image by a number between 0 and 1 that is computed from the whole image.
 
-    Source: Hu et al., "Squeeze-and-excitation networks", CVPR 2018; section 3: the mean of each channel (squeeze, eq. 2)
-    goes through two dense layers (excitation, eq. 3), and the channel is multiplied by the result (eq. 4). With
+    Source: Hu et al., "Squeeze-and-excitation networks", CVPR 2018, section 3: the mean of each channel (squeeze,
+    eq. 2) goes through two dense layers (excitation, eq. 3), and the channel is multiplied by the result (eq. 4). With
     `pooling` `average_and_maximum` it is the channel attention of Woo et al., "CBAM", ECCV 2018, section 3.1: mean and
     maximum go through the same two layers, and their results are added before the sigmoid.
 
