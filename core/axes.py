@@ -7,6 +7,7 @@ two such strings and never written as a tuple, so it cannot disagree with what t
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 
@@ -19,6 +20,7 @@ Groups = tuple[tuple[str, ...], ...]
 SPATIAL = frozenset({"height", "width"})
 
 
+@functools.lru_cache(maxsize=1024)
 def parse(axes: str) -> Groups:
     """`"(height width) out"` -> `(("height", "width"), ("out",))`.
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
+import functools
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .axes import rearrange, sizes_of
-from .errors import SpecError, StateError, nearest
+from .errors import SpecError, StateError
 from .layout import leaf, native
 from .source import SEPARATORS, SLICE, Source, current, matches, translated
 from .spec import Spec, Weight
@@ -37,7 +39,7 @@ class Place:
         """The size of every axis name."""
         return {"1": 1, **sizes_of(self.weight.axes, self.weight.shape, dict(self.weight.factors))}
 
-    @property
+    @functools.cached_property
     def shape(self) -> tuple[int, ...]:
         """The shape of the library's whole tensor."""
         sizes = self.sizes()
@@ -70,6 +72,7 @@ def _inner(axes: str) -> str:
     return " ".join(group for group in _groups(axes) if group != "1")
 
 
+@functools.lru_cache(maxsize=256)
 def places(spec: Spec, source: Source) -> tuple[Place, ...]:
     """The place of every weight, in the order of the spec. Raises SpecError where two weights share one."""
     numbers: dict[str, dict[str, int]] = {}
@@ -132,28 +135,29 @@ def match(spec: Spec, source: Source, shapes: Shapes, label: str = "the weights"
     wanted = shapes_of(found)
     names = named(found, source, shapes)
     unwanted = head(spec, source)
-    missing = [f"{name} {wanted[name]}" for name in wanted if name not in names]
-    extra = [
-        f"{actual} {tuple(shapes[actual])}{nearest(name, wanted)}"
-        for name, actual in names.items()
-        if name not in wanted and name not in unwanted and not is_left_out(source, name)
-    ]
-    wrong = [
-        f"{names[name]} is {tuple(shapes[names[name]])} and should be {wanted[name]}"
-        for name in wanted
-        if name in names and tuple(shapes[names[name]]) != wanted[name]
-    ]
-    kinds = (("missing", missing), ("extra", extra), ("wrong shape", wrong))
-    if complaints := [f"{word}: {_some(items)}" for word, items in kinds if items]:
-        concerned = {name for name in wanted if name not in names or tuple(shapes[names[name]]) != wanted[name]}
+    missing = [name for name in wanted if name not in names]
+    extra = [key for key in names if not (key in wanted or key in unwanted or is_left_out(source, key))]
+    wrong = [key for key in wanted if key in names and tuple(shapes[names[key]]) != wanted[key]]
+    words = (
+        ("missing", missing, lambda key: f"{key} {wanted[key]}"),
+        ("extra", extra, lambda key: f"{names[key]} {tuple(shapes[names[key]])}{_like(key, wanted)}"),
+        ("wrong shape", wrong, lambda key: f"{names[key]} is {tuple(shapes[names[key]])} and should be {wanted[key]}"),
+    )
+    if complaints := [f"{word}: {_some(keys, show)}" for word, keys, show in words if keys]:
+        concerned = {*missing, *wrong}
         weights = tuple(place.weight.name for place in found if place.name in concerned)
         raise StateError(f"{label} do not fit {spec.name}; {'; '.join(complaints)}", weights)
     return {name: names[name] for name in wanted}
 
 
-def _some(items: list[str]) -> str:
-    more = len(items) - SHOWN
-    return ", ".join(items[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+def _some(keys: list[str], show: Callable[[str], str]) -> str:
+    more = len(keys) - SHOWN
+    return ", ".join(map(show, keys[:SHOWN])) + (f" and {more} more" if more > 0 else "")
+
+
+def _like(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def is_left_out(source: Source, name: str) -> bool:

@@ -2,44 +2,71 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-from collections.abc import Mapping
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from . import backend, foreign
-from .errors import CheckpointError, SpecError, nearest
+import numpy as np
+
+from . import backend, foreign, variants
+from .errors import CheckpointError, SpecError, StateError, nearest
 from .source import Source
 from .spec import Spec
 from .state import State, fit
 
+FRAMEWORKS = {"torch": "PyTorch", "keras": "Keras"}
+HDF5 = b"\x89HDF\r\n\x1a\n"
+
 
 def load(spec: Spec, origin: Any, source: str) -> State:
-    """The canonical state out of a library's live model.
+    """The canonical state out of a library's live model, its file, or what an address or a hub name stands for.
 
-    Raises SpecError for an unknown source and StateError where the weights do not fit the spec.
+    Raises SpecError for an unknown source, CheckpointError for a bad file, and StateError where the weights do not fit.
     """
     table = source_of(spec, source)
-    return foreign.to_canonical(spec, table, arrays_of(origin, table), f"the {source} weights")
+    with arrays_of(spec, origin, table, source) as (arrays, label):
+        shapes = {name: tuple(array.shape) for name, array in arrays.items()}
+        try:
+            state = foreign.to_canonical(spec, table, arrays, label)
+        except StateError as error:
+            likely = variants.variants(table.side, shapes)
+            raise StateError(variants.explained(spec, source, likely, label, str(error)), error.weights) from error
+    fit(spec, state)
+    return state
 
 
 def export(spec: Spec, state: Mapping[str, Any], target: Any, source: str) -> None:
-    """Write a canonical state into a library's live model.
+    """Write a canonical state into a library's live model, or as its file, complete or not at all.
 
     Raises StateError where state, spec and model do not fit; the model is then as before.
     """
     table = source_of(spec, source)
     fit(spec, state)
-    shapes = {name: tuple(array.shape) for name, array in arrays_of(target, table).items()}
-    names = foreign.match(spec, table, shapes, f"the weights of the {source} model")
+    side = side_of(table)
     arrays = foreign.from_canonical(spec, table, state)
-    side_of(table).write_into(target, {names[name]: array for name, array in arrays.items()})
+    if isinstance(target, str | os.PathLike):
+        side.write(Path(target), spec, table, arrays)
+        return
+    held = _live(target, table, source)
+    names = foreign.match(
+        spec, table, {name: array.shape for name, array in held.items()}, f"the weights of the {source} model"
+    )
+    for name, array in arrays.items():
+        with np.errstate(over="ignore"):
+            if np.any(np.isinf(array.astype(held[names[name]].dtype)) & np.isfinite(array)):
+                raise StateError(f"{name} holds numbers that are too large for the model's {held[names[name]].dtype}")
+    side.write_into(target, {names[name]: array for name, array in arrays.items()})
 
 
 def source_of(spec: Spec, name: str) -> Source:
     """The table of a source. Raises SpecError that says which ones the spec has."""
     if not isinstance(name, str) or name not in spec.SOURCES:
-        known = f"; it has {', '.join(spec.SOURCES)}" if spec.SOURCES else "; it has none"
-        raise SpecError(f"{spec.name} has no source {name!r}{nearest(str(name), spec.SOURCES) or known}")
+        known = f"the sources {', '.join(spec.SOURCES)}, and no" if spec.SOURCES else "no sources, and so no"
+        raise SpecError(f"{spec.name} has {known} {name!r}{nearest(str(name), spec.SOURCES)}")
     return spec.SOURCES[name]
 
 
@@ -49,9 +76,47 @@ def side_of(source: Source) -> Any:
     return importlib.import_module(f"{__name__.removesuffix('.core.pretrained')}.{source.side}_impl.foreign")
 
 
-def arrays_of(origin: Any, source: Source) -> Any:
-    """The arrays of a live model."""
-    reader = side_of(source)
-    if not reader.is_live(origin):
-        raise CheckpointError(f"{type(origin).__name__} is not a model of {source.side}")
-    return reader.arrays_of(origin)
+@contextlib.contextmanager
+def arrays_of(spec: Spec, origin: Any, source: Source, name: str) -> Iterator[tuple[Any, str]]:
+    """The arrays of a live model or of a file, and what to call them."""
+    side = side_of(source)
+    found = origin
+    if isinstance(origin, str) and not os.path.exists(origin):
+        found = side.fetch(origin, spec, source) or origin
+    if not isinstance(found, str | os.PathLike):
+        yield _live(found, source, name), f"the weights of the {name} model"
+        return
+    path = Path(found)
+    if not path.is_file():
+        raise CheckpointError(f"{path} is not a file, and no address or name that {name} knows; nothing was loaded")
+    if (kind := framework_of(path)) and kind != source.side:
+        raise CheckpointError(
+            f"{path} is a file of {FRAMEWORKS[kind]}, and the source {name} is read from {FRAMEWORKS[source.side]}'s"
+        )
+    with side.opened(path, spec, source) as arrays:
+        yield arrays, f"the weights in {path}"
+
+
+def framework_of(path: Path) -> str | None:
+    """Whose file this is by its first bytes, or None where they do not tell."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+        if start == HDF5:
+            return "keras"
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                return "keras" if "model.weights.h5" in archive.namelist() else "torch"
+    except (OSError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"{path} cannot be read ({error}); nothing was loaded") from error
+    return "torch" if path.suffix == ".safetensors" else None
+
+
+def _live(item: Any, source: Source, name: str) -> Any:
+    side = side_of(source)
+    if not side.is_live(item):
+        kind = FRAMEWORKS[source.side]
+        raise CheckpointError(
+            f"{type(item).__name__} is not what the source {name} reads: a {kind} model, its weights, or a file of them"
+        )
+    return side.arrays_of(item)
