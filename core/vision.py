@@ -12,6 +12,7 @@ from .axes import Array
 from .field import whole
 from .parts import IMAGE, VECTOR
 from .spec import Spec, Tensor
+from .state import State, fit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,12 @@ class ImageSpec(Spec):
 
     def inputs(self) -> tuple[Tensor, ...]:
         return (Tensor("image", IMAGE, (None, self.image_size, self.image_size, self.in_channels)),)
+
+    def resized(self, state: State, image_size: int, *, method: str, antialias: bool) -> tuple[Self, State]:
+        """The network for images of another size, with its state there: a convolutional network's stays as it is."""
+        other = self.replace(image_size=image_size)
+        fit(other, state)
+        return other, dict(state)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,10 +22,12 @@ __all__ = [
     "initial_state",
     "load",
     "load_pretrained",
+    "resize",
     "save",
     "set_state",
     "spec",
     "specs",
+    "taps",
     "techniques",
 ]
 __version__ = "0.1.0"
@@ -134,6 +136,39 @@ def export_pretrained(spec: str | Spec, state: Mapping[str, Any], target: Any, *
     from .core import pretrained
 
     pretrained.export(_named(spec, "export_pretrained"), _mapping(state), target, source)
+
+
+def resize(
+    spec: str | Spec, state: Mapping[str, Any], image_size: int, *, method: str = "bicubic", antialias: bool = True
+) -> tuple[Any, dict[str, Any]]:
+    """A network of images and its canonical state for another image size, so that both sides are built from the same.
+
+    Learned positions are resampled, `bicubic` or `bilinear`, with or without `antialias`; the rest stays as it is.
+    Raises SpecError where the network cannot have this size, and StateError where spec and state do not fit.
+    """
+    from .core import state as states
+    from .core.errors import SpecError
+    from .core.vision import ImageSpec
+
+    spec, state = _named(spec, "resize"), _mapping(state)
+    if not isinstance(spec, ImageSpec):
+        raise SpecError(f"resize takes a network whose image_size can be changed, and {spec.name} is none")
+    states.fit(spec, state)
+    return spec.resized(state, image_size, method=method, antialias=antialias)
+
+
+def taps(model: Any, inputs: Any) -> dict[str, Any]:
+    """Every intermediate result of a model that `build` made, `{part name: array}`, in evaluation mode.
+
+    `inputs` are arrays by name, or one array for a network of one input; all arrays are in the canonical layout,
+    channels last. Parts come in the order in which they finish; `blocks.0.attention.map` is an attention map.
+    Raises SpecError where an input is missing or has other axes than declared.
+    """
+    from .core import inputs as given
+
+    side = _side_of(model)
+    arrays = given.named(side.spec_of(model), inputs)
+    return {name: call.output for name, call in side.forward(model, arrays, taps=True).calls.items()}
 
 
 def check(

@@ -10,8 +10,10 @@ import numpy as np
 
 from ..field import choice, flag, fraction, positive, whole
 from ..parts import IMAGE, SEQUENCE, VECTOR, block, conv, dense, layer_norm
+from ..resample import resize
 from ..source import Source
 from ..spec import ZEROS, Init, Part, Weight, rounded
+from ..state import State
 from ..transformer_parts import XAVIER, attention, feed_forward
 from ..vision import ImageClassifier
 
@@ -191,6 +193,21 @@ class ViT(ImageClassifier):
     def shrunk(self) -> Self:
         """The spec itself: the learned positions fit one image size only."""
         return self
+
+    def resized(self, state: State, image_size: int, *, method: str, antialias: bool) -> tuple[Self, State]:
+        """The network for images of another size: learned positions are resampled as an image of one pixel per patch.
+
+        Section 3.2 of the paper interpolates them so; the class token keeps its own. It is done in float64.
+        """
+        other, state = self.replace(image_size=image_size), dict(state)
+        if self.positions == "learned":
+            vectors = state["positions.vectors"]
+            token, patches = vectors[: self.class_token], vectors[self.class_token :]
+            grid = patches.reshape(self.grid, self.grid, self.d_model)  # (rows, columns, channels)
+            moved = resize(grid, other.grid, other.grid, method=method, antialias=antialias)
+            moved = moved.reshape(-1, self.d_model).astype(vectors.dtype)
+            state["positions.vectors"] = np.concatenate([token, moved])
+        return other, state
 
     def parts(self) -> Iterator[Part]:
         yield conv("patches.projection", self.patch_size, self.in_channels, self.d_model, XAVIER, bias=True)

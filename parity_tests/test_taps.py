@@ -1,0 +1,95 @@
+"""Every intermediate result by name; the attention maps of both sides."""
+
+from __future__ import annotations
+
+import unittest
+from typing import Any
+
+import numpy as np
+from diglot.core.errors import SpecError, StateError
+from diglot.core.noise import generator
+from diglot.core.state import random_state
+from parameterized import parameterized
+
+import diglot
+
+SIDES = ("torch", "keras")
+
+
+def drawn(name: str) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    """A spec, a state and inputs."""
+    spec = diglot.spec(name).rounded()
+    return spec, random_state(spec), spec.example(generator(0, "taps"))
+
+
+def tapped(name: str) -> list[dict[str, Any]]:
+    """The taps of both sides."""
+    spec, state, inputs = drawn(name)
+    found = []
+    for side in SIDES:
+        model = diglot.build(spec, side, "float64")
+        diglot.set_state(model, state)
+        found.append(diglot.taps(model, inputs))
+    return found
+
+
+class Taps(unittest.TestCase):
+    @parameterized.expand(["vit_small", "transformer_lm_small", "resnet_small", "mlp_small"])
+    def test_every_part_of_both_sides(self, name: str) -> None:
+        torch, keras = tapped(name)
+        parts = [part.name for part in diglot.spec(name).parts()]
+        self.assertEqual((list(torch), list(keras)), (parts, parts))
+        for part in parts:
+            np.testing.assert_allclose(torch[part], keras[part], rtol=1e-11, atol=1e-13, err_msg=part)
+
+    @parameterized.expand(["vit_small", "vit_small_average", "transformer_lm_small", "transformer_lm_small_encoder"])
+    def test_attention_maps(self, name: str) -> None:
+        torch, keras = tapped(name)
+        maps = [part for part in torch if part.endswith("attention.map")]
+        spec = diglot.spec(name)
+        self.assertEqual(maps, [f"blocks.{index}.attention.map" for index in range(spec.num_layers)])
+        for part in maps:
+            self.assertEqual(torch[part].shape[1], spec.num_heads)
+            self.assertEqual(torch[part].shape[2], torch[part].shape[3])
+            np.testing.assert_allclose(torch[part], keras[part], rtol=0, atol=1e-14)
+            for found in (torch, keras):
+                np.testing.assert_allclose(found[part].sum(axis=-1), 1, rtol=0, atol=1e-14)
+
+    def test_the_token_and_every_patch(self) -> None:
+        torch, _ = tapped("vit_small")
+        self.assertEqual(torch["blocks.0.attention.map"].shape, (6, 2, 10, 10))
+        self.assertEqual(torch["patches"].shape, (6, 9, 8))
+        self.assertEqual(torch["patches.projection"].shape, (6, 3, 3, 8))
+
+    def test_in_evaluation_mode(self) -> None:
+        torch, keras = tapped("vit_small_average")
+        for found in (torch, keras):
+            np.testing.assert_array_equal(found["dropout"], found["positions"])
+
+    @parameterized.expand(SIDES)
+    def test_one_input_without_its_name(self, side: str) -> None:
+        spec, state, inputs = drawn("vit_small")
+        model = diglot.build(spec, side)
+        diglot.set_state(model, state)
+        named, bare = diglot.taps(model, inputs), diglot.taps(model, inputs["image"].astype("float32"))
+        np.testing.assert_array_equal(named["head"], bare["head"])
+        self.assertEqual(bare["head"].dtype, np.float32)
+
+    @parameterized.expand(SIDES)
+    def test_bad_inputs(self, side: str) -> None:
+        model = diglot.build(diglot.spec("vit_small"), side)
+        for given, sentence in (
+            ({"images": 1}, "vit needs the input 'image'; did you mean 'images'?"),
+            ({}, "vit needs the input 'image'"),
+            (np.zeros((2, 2, 12, 12)), "vit takes image as float (batch, height, width, channels), like "
+                                       "(None, 12, 12, 2), not as float64 (2, 2, 12, 12)"),
+            ("image", "vit takes image as float (batch, height, width, channels), like (None, 12, 12, 2), "
+                      "not as <U5 ()"),
+        ):  # fmt: skip
+            with self.assertRaises(SpecError) as caught:
+                diglot.taps(model, given)
+            self.assertEqual(str(caught.exception), sentence)
+
+    def test_of_something_else(self) -> None:
+        with self.assertRaises(StateError):
+            diglot.taps(object(), np.zeros(3))
