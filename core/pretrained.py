@@ -70,19 +70,18 @@ def source_of(spec: Spec, name: str) -> Source:
     return spec.SOURCES[name]
 
 
-def side_of(source: Source) -> Any:
+def side_of(source: Source, file: str = "foreign") -> Any:
     """The reader and writer of a source's framework. Raises MissingFrameworkError that names the extra to install."""
     backend.load(source.side)
-    return importlib.import_module(f"{__name__.removesuffix('.core.pretrained')}.{source.side}_impl.foreign")
+    return importlib.import_module(f"{__name__.removesuffix('.core.pretrained')}.{source.side}_impl.{file}")
 
 
 @contextlib.contextmanager
 def arrays_of(spec: Spec, origin: Any, source: Source, name: str) -> Iterator[tuple[Any, str]]:
     """The arrays of a live model or of a file, and what to call them."""
-    side = side_of(source)
     found = origin
     if isinstance(origin, str) and not os.path.exists(origin):
-        found = side.fetch(origin, spec, source) or origin
+        found = side_of(source, "hub").fetch(origin, spec, source) or origin
     if not isinstance(found, str | os.PathLike):
         yield _live(found, source, name), f"the weights of the {name} model"
         return
@@ -93,7 +92,7 @@ def arrays_of(spec: Spec, origin: Any, source: Source, name: str) -> Iterator[tu
         raise CheckpointError(
             f"{path} is a file of {FRAMEWORKS[kind]}, and the source {name} is read from {FRAMEWORKS[source.side]}'s"
         )
-    with side.opened(path, spec, source) as arrays:
+    with side_of(source).opened(path, spec, source) as arrays:
         yield arrays, f"the weights in {path}"
 
 

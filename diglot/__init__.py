@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "build",
     "check",
+    "convert",
     "export_pretrained",
     "get_state",
     "initial_state",
@@ -169,6 +170,21 @@ def taps(model: Any, inputs: Any) -> dict[str, Any]:
     side = _side_of(model)
     arrays = given.named(side.spec_of(model), inputs)
     return {name: call.output for name, call in side.forward(model, arrays, taps=True).calls.items()}
+
+
+def convert(src: Any, dst: str | os.PathLike[str], spec: str | Spec | None = None, source: str | None = None) -> Spec:
+    """Write a checkpoint in another form, and return its spec. The suffix of `dst` says which form.
+
+    `.safetensors` is the canonical one, `.weights.h5` and `.keras` are our Keras sibling's, `.pt` and `.pth` our
+    PyTorch sibling's. With a `source`, `src` is that library's file or model; where `src` is a canonical file, `dst`
+    becomes that library's.
+
+    Raises SpecError where a spec is needed and not given, CheckpointError for a bad file or suffix, and StateError
+    where the weights are those of another variant.
+    """
+    from .core import convert as conversion
+
+    return conversion.convert(src, dst, None if spec is None else _named(spec, "convert"), source)
 
 
 def check(

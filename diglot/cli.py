@@ -85,3 +85,19 @@ def check(
     chosen = checks.split(",") if checks is not None else None
     passed = run_check(names or None, chosen, dtype, seed, workers, report, resume)
     raise typer.Exit(0 if passed else 1)
+
+
+@app.command()
+def convert(
+    src: Annotated[str, typer.Argument(help="A file, an address or a hub name.")],
+    dst: Annotated[Path, typer.Argument(help="Written by its suffix: .safetensors, .weights.h5, .keras, .pt or .pth.")],
+    spec: Annotated[str | None, typer.Option(help="The architecture or preset that the weights are of.")] = None,
+    source: Annotated[str | None, typer.Option(help="Whose weights they are: torchvision, timm, …")] = None,
+    fields: Annotated[
+        Optional[list[str]], typer.Option("--set", help="A field of the spec, such as num_classes=10.")  # noqa: UP045
+    ] = None,
+) -> None:
+    """A checkpoint into another form: from another library, to one sibling or the other, and back."""
+    from .converting import run_convert
+
+    run_convert(src, dst, spec, source, fields or [])

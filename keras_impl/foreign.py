@@ -1,8 +1,9 @@
-"""Weights of Keras's other libraries: of live models, of files, and behind names. Nothing in a file is executed."""
+"""Weights of Keras's other libraries: of live models and of files. Nothing in a file is executed."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import tempfile
 import warnings
@@ -10,20 +11,21 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import h5py
 import keras
 import numpy as np
 
+from ..core import registry
 from ..core.checkpoint import replacing
-from ..core.errors import CheckpointError, DiglotError
+from ..core.errors import CheckpointError, DiglotError, SpecError
 from ..core.foreign import match, numbered
 from ..core.source import Source
 from ..core.spec import Spec
+from ..core.state import State
 from ..core.technique import Arrays
-from . import hdf5
-from .library import library
+from . import backend, hdf5
+from .hub import library
 
 SUFFIXES = (".h5", ".keras")
 INSIDE = "model.weights.h5"  # the member of a .keras archive that holds the weights
@@ -80,42 +82,75 @@ def write(path: Path, spec: Spec, source: Source, arrays: Arrays) -> None:
             f"{path} must end in .weights.h5, .h5 or .keras, which say how Keras's weights are written"
         )
     model = library(spec, source, _dtype(arrays))
+    if model is not None:
+        names = match(spec, source, {name: array.shape for name, array in arrays_of(model).items()})
+        write_into(model, {names[name]: array for name, array in arrays.items()})
+        _saved(path, model)
+    elif path.suffix != ".h5" or path.name.endswith(".weights.h5"):
+        raise CheckpointError(
+            f"{path}: keras.applications has no model of this spec, so only a legacy .h5 can hold its names"
+        )
+    else:
+        with _beside(path) as beside:
+            hdf5.write(beside, {numbered(name): array for name, array in arrays.items()})
+
+
+def read_sibling(path: Path, spec: Spec | None) -> tuple[Spec, State]:
+    """The spec and the canonical state of this side's own model, out of its .weights.h5 or .keras file.
+
+    Raises SpecError where no spec is given and the file has none, and CheckpointError where the two do not fit.
+    """
+    found = spec or _configured(path)
+    try:
+        with tempfile.TemporaryDirectory() as folder, h5py.File(_unpacked(path, Path(folder))) as file:
+            dtype = _dtype(hdf5.datasets(file, str(path)))
+        model = backend.build(found, dtype)
+        model.load_weights(path)
+    except (OSError, ValueError, RuntimeError, KeyError, zipfile.BadZipFile) as error:
+        if isinstance(error, DiglotError):
+            raise
+        raise CheckpointError(f"{path} holds no weights of {found.name}: {str(error).splitlines()[0]}") from error
+    return found, backend.get_state(model)
+
+
+def write_sibling(path: Path, spec: Spec, state: State) -> None:
+    """Write a canonical state so that this side's own model loads it strictly, complete or not at all."""
+    model = backend.build(spec, _dtype(state))
+    backend.set_state(model, state)
+    _saved(path, model)
+
+
+def _saved(path: Path, model: keras.Model) -> None:
+    with _beside(path) as beside:
+        if path.suffix == ".keras":
+            model.save(beside)
+        elif path.name.endswith(".weights.h5"):
+            model.save_weights(beside)
+        else:
+            hdf5.write(beside, arrays_of(model), [layer.name for layer in model.layers])
+
+
+@contextlib.contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A file elsewhere with the same suffix, which takes the place of `path` when all is written."""
     with tempfile.TemporaryDirectory() as folder:
         beside = Path(folder, f"model{'.weights.h5' if path.name.endswith('.weights.h5') else path.suffix}")
-        if model is None:
-            if path.suffix != ".h5" or path.name.endswith(".weights.h5"):
-                raise CheckpointError(
-                    f"{path}: keras.applications has no model of this spec, so only a legacy .h5 holds its names"
-                )
-            hdf5.write(beside, {numbered(name): array for name, array in arrays.items()})
-        else:
-            names = match(spec, source, {name: array.shape for name, array in arrays_of(model).items()})
-            write_into(model, {names[name]: array for name, array in arrays.items()})
-            if beside.suffix == ".keras":
-                model.save(beside)
-            elif beside.name.endswith(".weights.h5"):
-                model.save_weights(beside)
-            else:
-                hdf5.write(beside, arrays_of(model), [layer.name for layer in model.layers])
+        yield beside
         with beside.open("rb") as written, replacing(path) as file:
             shutil.copyfileobj(written, file)
 
 
-def fetch(name: str, spec: Spec, source: Source) -> Any:
-    """The file behind an address, or keras.applications' model with its `imagenet` weights, by Keras's own downloader.
-
-    Raises CheckpointError where it cannot be had; None where this is no such name.
-    """
+def _configured(path: Path) -> Spec:
+    """The spec in the configuration of a .keras file, read as data: nothing that it names is imported."""
     try:
-        if name == "imagenet":
-            return library(spec, source, "float32", "imagenet")
-        if "://" in name:
-            return Path(keras.utils.get_file(Path(urlparse(name).path).name, name, cache_subdir="models"))
-    except Exception as error:  # Keras raises a plain Exception where a download fails
-        if isinstance(error, DiglotError):
-            raise
-        raise CheckpointError(f"{name} could not be downloaded: {error}") from error
-    return None
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))["config"]
+        found = registry.make(config["spec"], **config["fields"])
+    except (OSError, zipfile.BadZipFile, KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path} does not say which of Diglot's networks it is of; give a spec") from error
+    if not isinstance(found, Spec):
+        raise SpecError(f"{path} names {config['spec']}, which is not an architecture")
+    return found
 
 
 def _variables(model: keras.Model) -> dict[str, Any]:
@@ -165,5 +200,5 @@ def _in_order(path: Path, spec: Spec, source: Source) -> Arrays:
     return arrays_of(model)
 
 
-def _dtype(arrays: Arrays) -> str:
+def _dtype(arrays: Mapping[str, Any]) -> str:
     return "float64" if any(array.dtype == np.float64 for array in arrays.values()) else "float32"

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import torch
-from diglot.core import backend, compare, floor
+from diglot.core import backend, compare, floor, pretrained
 from diglot.core.compare import Comparison
 from diglot.core.noise import generator
 from diglot.core.spec import Spec, rounded
@@ -135,3 +135,17 @@ def run(side: str, network: Any, state: State, inputs: Arrays, like: Arrays) -> 
     diglot.set_state(network, state)
     outputs = backend.load(side).forward(network, inputs).outputs
     return {name: outputs[name] for name in like}
+
+
+def returned(spec: Spec, model: Any, other: Any, source: str, seed: int = 0) -> list[Comparison]:
+    """The way back: a second live model of the library is given the first one's weights, which must be the same bits."""
+    randomise(model, seed)
+    diglot.export_pretrained(spec, diglot.load_pretrained(spec, model, source=source), other, source=source)
+    reader = pretrained.side_of(spec.SOURCES[source])
+    return compare.bitwise(*[positional(reader.arrays_of(each)) for each in (model, other)])
+
+
+def positional(arrays: Arrays) -> Arrays:
+    """Keras numbers the layers of a second model on, so weights are compared in their order."""
+    kept = [array for name, array in arrays.items() if not name.endswith("num_batches_tracked")]
+    return {str(number): array for number, array in enumerate(kept)}

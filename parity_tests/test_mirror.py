@@ -14,13 +14,14 @@ from parameterized import parameterized
 ROOT = Path(__file__).parents[1]
 TREES = ("core", "torch_impl", "keras_impl")
 FOLDERS = ("architectures", "techniques")
-MIRRORED = ("backend.py", "fitting.py", "foreign.py", "initializers.py", "layout.py", "tracing.py")
+MIRRORED = ("backend.py", "fitting.py", "foreign.py", "hub.py", "initializers.py", "layout.py", "tracing.py")
 
 # Where the frameworks' own classes carry a convention, each side names the one that it lacks.
 FOREIGN = {
     "techniques/batch_norm.py": {"BiasedBatchNorm1d", "BiasedBatchNorm2d", "biased", "UnbiasedBatchNormalization"},
     "techniques/preprocess.py": {"resize"},
     "layout.py": {"path", "native", "to_native", "to_canonical", "inputs_to_native", "layer", "variable"},
+    "hub.py": {"library"},
     "backend.py": {"walk", "DifferentiableStatistics"},
 }
 

@@ -1,16 +1,14 @@
-"""Weights of PyTorch's other libraries: of live models, of files, and behind names. Nothing in a file is executed."""
+"""Weights of PyTorch's other libraries: of live models and of files. Nothing in a file is executed."""
 
 from __future__ import annotations
 
 import contextlib
 import pickle
-import re
 import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import numpy as np
 import torch
@@ -19,15 +17,16 @@ from safetensors.numpy import save as safetensors_bytes
 from torch import nn
 
 from ..core.checkpoint import replacing
-from ..core.errors import CheckpointError, MissingFrameworkError
-from ..core.foreign import numbered
+from ..core.errors import CheckpointError, SpecError
+from ..core.foreign import from_canonical, numbered, to_canonical
 from ..core.source import Source
 from ..core.spec import Spec
+from ..core.state import State
 from ..core.technique import Arrays
 
+OWN = Source("torch")  # no rule: our names
 SUFFIXES = (".pt", ".pth", ".bin", ".tar", ".safetensors")
 WRAPPERS = ("state_dict", "model", "model_state_dict")
-HASH = re.compile(r"-([a-f0-9]{8,})\.")
 
 
 def is_live(item: Any) -> bool:
@@ -82,60 +81,20 @@ def write(path: Path, spec: Spec, source: Source, arrays: Arrays) -> None:
             torch.save(OrderedDict((name, torch.from_numpy(array)) for name, array in held.items()), file)
 
 
-def fetch(name: str, spec: Spec, source: Source) -> Any:
-    """The file behind an address or a name of torchvision or of timm, by the framework's own downloader and cache.
+def read_sibling(path: Path, spec: Spec | None) -> tuple[Spec, State]:
+    """The spec and the canonical state of this side's own model, out of its state_dict.
 
-    Raises CheckpointError where it cannot be had; None where this is no such name.
+    Raises SpecError where no spec is given, since a state_dict has none.
     """
-    if re.fullmatch(r"\w+_Weights\.\w+", name):
-        return _download(_torchvision_url(name))
-    if "://" in name and not name.startswith("hf-hub:"):
-        return _download(name)
-    if re.fullmatch(r"(hf-hub:)?[\w.-]+/[\w.-]+", name) and not name.endswith(SUFFIXES):
-        return _hub(name.removeprefix("hf-hub:"))
-    return None
+    if spec is None:
+        raise SpecError(f"{path} does not say which network it is of; give a spec")
+    with opened(path, spec, OWN) as arrays:
+        return spec, to_canonical(spec, OWN, arrays, f"the weights in {path}")
 
 
-def _download(url: str) -> Path:
-    folder = Path(torch.hub.get_dir(), "checkpoints")
-    path = folder / Path(urlparse(url).path).name
-    if not path.exists():
-        known = HASH.search(path.name)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(url, str(path), known[1] if known else None, progress=False)
-        except (OSError, ValueError, RuntimeError) as error:
-            raise CheckpointError(f"{url} could not be downloaded: {error}") from error
-    return path
-
-
-def _torchvision_url(name: str) -> str:
-    try:
-        from torchvision.models import get_weight
-    except (ImportError, RuntimeError) as error:
-        raise MissingFrameworkError(
-            f"{name} is a name of torchvision's, which cannot be imported here: `pip install torchvision`"
-        ) from error
-    try:
-        return str(get_weight(name).url)
-    except (ValueError, KeyError, AttributeError) as error:
-        raise CheckpointError(f"torchvision knows no weights {name} ({error})") from error
-
-
-def _hub(name: str) -> Path:
-    try:
-        from huggingface_hub import hf_hub_download
-    except ImportError as error:
-        raise MissingFrameworkError(
-            f"{name} is not a file; as a name on the hub it needs huggingface_hub: `pip install huggingface_hub`"
-        ) from error
-    reasons = []
-    for file in ("model.safetensors", "pytorch_model.bin"):
-        try:
-            return Path(hf_hub_download(name, file))
-        except Exception as error:  # the hub has many errors of its own, most of them not OSError
-            reasons.append(str(error))
-    raise CheckpointError(f"{name} could not be downloaded from the hub: {reasons[0]}")
+def write_sibling(path: Path, spec: Spec, state: State) -> None:
+    """Write a canonical state so that this side's own model loads it strictly, complete or not at all."""
+    write(path, spec, OWN, from_canonical(spec, OWN, state))
 
 
 def _tensors(item: Any) -> Mapping[str, torch.Tensor]:

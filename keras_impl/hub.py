@@ -1,18 +1,37 @@
-"""The models of keras.applications that have the weights of a spec."""
+"""What an address or `imagenet` stands for, and the models of keras.applications that have the weights of a spec."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import keras
 
-from ..core.errors import CheckpointError
+from ..core.errors import CheckpointError, DiglotError
 from ..core.source import Source
 from ..core.spec import Spec
 from ..core.variants import alike
 from .precision import precision
 
 SIZE = 299  # taken by every one of them, and without effect on the weights
+
+
+def fetch(name: str, spec: Spec, source: Source) -> Any:
+    """The file behind an address, or keras.applications' model with its `imagenet` weights, by Keras's own downloader.
+
+    Raises CheckpointError where it cannot be had; None where this is no such name.
+    """
+    try:
+        if name == "imagenet":
+            return library(spec, source, "float32", "imagenet")
+        if "://" in name:
+            return Path(keras.utils.get_file(Path(urlparse(name).path).name, name, cache_subdir="models"))
+    except Exception as error:  # Keras raises a plain Exception where a download fails
+        if isinstance(error, DiglotError):
+            raise
+        raise CheckpointError(f"{name} could not be downloaded: {error}") from error
+    return None
 
 
 def library(spec: Spec, source: Source, dtype: str, weights: str | None = None) -> Any:

@@ -1,0 +1,73 @@
+"""What an address, or a name of torchvision or of the hub, stands for: a file in the framework's own cache."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import torch
+
+from ..core.errors import CheckpointError, MissingFrameworkError
+from ..core.source import Source
+from ..core.spec import Spec
+
+HASH = re.compile(r"-([a-f0-9]{8,})\.")
+SUFFIXES = (".pt", ".pth", ".bin", ".tar", ".safetensors")
+
+
+def fetch(name: str, spec: Spec, source: Source) -> Any:
+    """The file behind an address or a name of torchvision or of timm, by the framework's own downloader and cache.
+
+    Raises CheckpointError where it cannot be had; None where this is no such name.
+    """
+    if re.fullmatch(r"\w+_Weights\.\w+", name):
+        return _download(_torchvision_url(name))
+    if "://" in name and not name.startswith("hf-hub:"):
+        return _download(name)
+    if re.fullmatch(r"(hf-hub:)?[\w.-]+/[\w.-]+", name) and not name.endswith(SUFFIXES):
+        return _hub(name.removeprefix("hf-hub:"))
+    return None
+
+
+def _download(url: str) -> Path:
+    folder = Path(torch.hub.get_dir(), "checkpoints")
+    path = folder / Path(urlparse(url).path).name
+    if not path.exists():
+        known = HASH.search(path.name)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(url, str(path), known[1] if known else None, progress=False)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise CheckpointError(f"{url} could not be downloaded: {error}") from error
+    return path
+
+
+def _torchvision_url(name: str) -> str:
+    try:
+        from torchvision.models import get_weight
+    except (ImportError, RuntimeError) as error:
+        raise MissingFrameworkError(
+            f"{name} is a name of torchvision's, which cannot be imported here: `pip install torchvision`"
+        ) from error
+    try:
+        return str(get_weight(name).url)
+    except (ValueError, KeyError, AttributeError) as error:
+        raise CheckpointError(f"torchvision knows no weights {name} ({error})") from error
+
+
+def _hub(name: str) -> Path:
+    try:
+        from huggingface_hub import hf_hub_download
+    except ImportError as error:
+        raise MissingFrameworkError(
+            f"{name} is not a file; as a name on the hub it needs huggingface_hub: `pip install huggingface_hub`"
+        ) from error
+    reasons = []
+    for file in ("model.safetensors", "pytorch_model.bin"):
+        try:
+            return Path(hf_hub_download(name, file))
+        except Exception as error:  # the hub has many errors of its own, most of them not OSError
+            reasons.append(str(error))
+    raise CheckpointError(f"{name} could not be downloaded from the hub: {reasons[0]}")
