@@ -127,7 +127,7 @@ class ViT(ImageClassifier):
         "vit_l_16": LARGE_16,
         "vit_s_16": SMALL_16,
         "vit_digits": {**DIGITS, "d_model": 48, "num_heads": 4, "num_layers": 4, "d_ff": 96},
-        "vit_small": {**SMALL, "stochastic_depth_rate": 0.3},
+        "vit_small": SMALL,
         "vit_small_average": {
             **SMALL,
             "num_layers": 1,

@@ -14,7 +14,7 @@ from keras import ops
 
 from . import ModelBug
 
-TOKEN = registry.make("vit_small")
+TOKEN = registry.make("vit_small", stochastic_depth_rate=0.3)
 AVERAGE = registry.make("vit_small_features", num_classes=5, num_layers=1)
 WAVES = registry.make("vit_small_sinusoidal")
 
