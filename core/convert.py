@@ -75,7 +75,7 @@ def _canonical(path: Path, spec: Spec | None) -> tuple[Spec, State]:
 
 
 def _own(path: Path, spec: Spec | None) -> tuple[Spec, State]:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise CheckpointError(f"{path} is not a file; nothing was converted")
     form = _form(path)
     if form == CANONICAL:

@@ -86,7 +86,7 @@ def arrays_of(spec: Spec, origin: Any, source: Source, name: str) -> Iterator[tu
         yield _live(found, source, name), f"the weights of the {name} model"
         return
     path = Path(found)
-    if not path.is_file():
+    if not os.path.isfile(path):  # which, unlike Path's, is False for a name that is too long
         raise CheckpointError(f"{path} is not a file, and no address or name that {name} knows; nothing was loaded")
     if (kind := framework_of(path)) and kind != source.side:
         raise CheckpointError(

@@ -49,8 +49,8 @@ def alike(spec: Spec, source: Source) -> list[str]:
     """The presets whose weights have the spec's names and shapes under a source, a different head aside."""
     shapes = shapes_of(places(spec, source))
     found = []
-    for preset in registry.classes()[spec.name].PRESETS:
-        other = registry.make(preset)
+    for preset, fields in spec.PRESETS.items():
+        other = type(spec)(**fields)
         if _refined(_variant(preset, other, "", source, shapes), other, source, shapes).share == 1:
             found.append(preset)
     return found
@@ -60,6 +60,7 @@ def explained(spec: Spec, source: str, likely: list[Variant], label: str, compla
     """The sentence for weights that do not fit the spec: what they are, where that is known, or what they are near."""
     exact = [item for item in likely if item.share == 1]
     exact = [item for item in exact if item.source == source] or exact
+    exact = [item for item in exact if len(item.changes) == min(len(other.changes) for other in exact)]
     if exact:
         first = exact[0]
         changes = "".join(f", {field}={value}" for field, value in first.changes)
@@ -88,7 +89,7 @@ def _refined(variant: Variant, spec: Spec, source: Source, shapes: Shapes) -> Va
     base = places(spec, source)
     held = {key: shapes[actual] for key, actual in named(base, source, shapes).items()}
     told = {field: _told(spec, source, base, field, held) for field in FREE if variant.share < 1}
-    changes = {field: value for field, value in told.items() if value not in (None, spec.fields()[field])}
+    changes = {field: value for field, value in told.items() if value not in (None, spec.fields().get(field))}
     try:
         other = _variant(variant.preset, spec.replace(**changes), variant.source, source, shapes)
     except SpecError:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import torch
-from diglot.core import backend, compare, floor, pretrained
+from diglot.core import backend, compare, floor, pretrained, verdict
 from diglot.core.compare import Comparison
 from diglot.core.noise import generator
 from diglot.core.spec import Spec, rounded
@@ -107,7 +107,15 @@ def agreement(spec: Spec, model: Any, source: str, seed: int = 0, forward: Any =
         floors.append(floor.movement(ours[side], run(side, network, *shift, base)))
     least = floor.larger(floor.larger(floors[0], floors[1]), floors[2])
     names = {"torch": "PyTorch", "keras": "Keras"}
-    return {side: compare.every(base, ours[side], least, sides=(source, names[side])) for side in ours}
+    blind = [
+        compare.failed(name, "it hardly depends on the input") for name in base if is_blind(base[name], least[name])
+    ]
+    return {side: blind or compare.every(base, ours[side], least, sides=(source, names[side])) for side in ours}
+
+
+def is_blind(output: np.ndarray, least: float) -> bool:
+    """Whether two images give the same output but for noise, so that the comparison could not fail."""
+    return not verdict.is_seen(float(np.max(np.abs(output[1] - output[0]))) / least)
 
 
 def batch(spec: Spec, seed: int) -> list[np.ndarray]:
@@ -138,7 +146,7 @@ def run(side: str, network: Any, state: State, inputs: Arrays, like: Arrays) -> 
 
 
 def returned(spec: Spec, model: Any, other: Any, source: str, seed: int = 0) -> list[Comparison]:
-    """The way back: a second live model of the library is given the first one's weights, which must be the same bits."""
+    """The way back: a second live model is given the first one's weights, and then holds the same bits."""
     randomise(model, seed)
     diglot.export_pretrained(spec, diglot.load_pretrained(spec, model, source=source), other, source=source)
     reader = pretrained.side_of(spec.SOURCES[source])

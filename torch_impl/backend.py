@@ -57,7 +57,7 @@ def set_state(model: nn.Module, state: State) -> None:
     with torch.no_grad():
         for weight, tensor in tensors.items():
             array = to_native(arrays[weight.name], weight.axes, weight.factors)
-            tensor.copy_(torch.from_numpy(np.ascontiguousarray(array)))
+            tensor.copy_(torch.from_numpy(np.require(array, requirements="CW")))
 
 
 def forward(

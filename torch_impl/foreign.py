@@ -44,7 +44,7 @@ def write_into(item: Any, arrays: Arrays) -> None:
     tensors = _tensors(item)
     with torch.no_grad():
         for name, array in arrays.items():
-            tensors[name].copy_(torch.from_numpy(np.ascontiguousarray(array)))
+            tensors[name].copy_(torch.from_numpy(np.require(array, requirements="CW")))
 
 
 @contextlib.contextmanager
@@ -71,7 +71,7 @@ def opened(path: Path, spec: Spec, source: Source) -> Iterator[Mapping[str, Any]
 
 def write(path: Path, spec: Spec, source: Source, arrays: Arrays) -> None:
     """Write arrays as a state_dict, complete or not at all. The suffix says in which format."""
-    held = {numbered(name): np.ascontiguousarray(array) for name, array in arrays.items()}
+    held = {numbered(name): np.require(array, requirements="CW") for name, array in arrays.items()}
     if path.suffix not in SUFFIXES:
         raise CheckpointError(f"{path} must end in {', '.join(SUFFIXES)}, which say how PyTorch's weights are written")
     with replacing(path) as file:

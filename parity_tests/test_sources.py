@@ -1,0 +1,393 @@
+"""Tables of names: the rule language, the bijection in both directions, and what is said of weights that do not fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import unittest
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import torch
+from diglot.core import backend, compare, foreign, registry
+from diglot.core.errors import CheckpointError, DiglotError, MissingFrameworkError, SpecError, StateError
+from diglot.core.field import whole
+from diglot.core.foreign import from_canonical, numbered, places, shapes_of, to_canonical
+from diglot.core.noise import generator
+from diglot.core.parts import batch_norm, conv, dense
+from diglot.core.source import Source, filled, matches
+from diglot.core.spec import Init, Part, Spec, Weight
+from diglot.core.state import random_state
+from diglot.core.verdict import Verdict
+from parameterized import parameterized
+
+import diglot
+
+from . import oracle
+
+INIT = Init("xavier_uniform")
+SAMPLES = 8
+TABLES = [(name, source) for name in registry.architectures() for source in registry.classes()[name].SOURCES]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attended(Spec):
+    """A convolution, a normalisation, three projections and a token: each kind of place that a table names."""
+
+    num_classes: int = whole(3, least=0)
+
+    def parts(self) -> Iterator[Part]:
+        yield conv("stem.0.conv", (1, 2), 3, 4, INIT)
+        yield batch_norm("stem.0.norm", 4)
+        yield Part("token", (), "", (Weight("token.vectors", "time channels", (1, 4)),))
+        for role in ("query", "key", "value"):
+            yield dense(role, 4, 6, INIT)
+        yield dense("flat", 8, 4, INIT, flattened=(1, 2, 4))
+        if self.num_classes:
+            yield dense("fc", 4, self.num_classes, INIT)
+
+
+PACKED = (
+    ("query.kernel", "attention.in_proj_weight[0/3]"),
+    ("key.kernel", "attention.in_proj_weight[1/3]"),
+    ("value.kernel", "attention.in_proj_weight[2/3]"),
+    ("query", "attention.in_proj[0/3]"),
+    ("key", "attention.in_proj[1/3]"),
+    ("value", "attention.in_proj[2/3]"),
+)
+TORCH = Source(
+    "torch",
+    (("token.vectors", "cls_token", "1 time channels"), ("stem.{i}.*", "blocks.{i+1}.*"), *PACKED, ("fc", "head")),
+    aliases=(("old.*", "head.*"),),
+    left_out=("aux.*",),
+)
+KERAS = Source(
+    "keras",
+    (
+        ("token.vectors", "token/embeddings", "1 1 (time channels)"),
+        ("query", "dense#"),
+        ("key", "dense#"),
+        ("value", "dense#"),
+        ("stem.{i}.{x}", "never"),
+        ("stem.{i}.*", "block{i}_*"),
+    ),
+)
+SPEC = Attended()
+STATE = random_state(SPEC, 1)
+ARRAYS = {"torch": from_canonical(SPEC, TORCH, STATE), "keras": from_canonical(SPEC, KERAS, STATE)}
+
+
+def same(one: Any, other: Any) -> bool:
+    return all(item.verdict is Verdict.EQUAL for item in compare.bitwise(one, other))
+
+
+class Language(unittest.TestCase):
+    @parameterized.expand(
+        [
+            ("a.{i}.b", "x{i+1}_y", "a.3.b", "x4_y"),
+            ("a.{i}.{k}", "{k-1}/{i}", "a.10.7", "6/10"),
+            ("*.conv.*", "*_*", "a.b.conv.c", "a.b_c"),
+            ("a.{i}.{i}", "{i}", "a.2.2", "2"),
+            ("a.{i}.{i}", "{i}", "a.2.3", None),
+            ("a.{i}", "{i}", "a.x", None),
+            ("a.b", "c", "axb", None),
+        ]
+    )
+    def test_a_name_is_read_and_written(self, ours: str, theirs: str, name: str, expected: str | None) -> None:
+        self.assertEqual(filled(ours, theirs, name), expected)
+        self.assertEqual(matches(ours, name), expected is not None)
+
+    def test_places_in_torch(self) -> None:
+        self.assertEqual(
+            shapes_of(places(SPEC, TORCH)),
+            {
+                "blocks.1.conv.weight": (4, 3, 1, 2),
+                "blocks.1.norm.weight": (4,),
+                "blocks.1.norm.bias": (4,),
+                "blocks.1.norm.running_mean": (4,),
+                "blocks.1.norm.running_var": (4,),
+                "cls_token": (1, 1, 4),
+                "attention.in_proj_weight": (18, 4),
+                "attention.in_proj.bias": (18,),
+                "flat.weight": (4, 8),
+                "flat.bias": (4,),
+                "head.weight": (3, 4),
+                "head.bias": (3,),
+            },
+        )
+
+    def test_places_in_keras(self) -> None:
+        found = {numbered(name): shape for name, shape in shapes_of(places(SPEC, KERAS)).items()}
+        self.assertEqual(found["token/embeddings"], (1, 1, 4))
+        self.assertEqual(found["block0_conv/kernel"], (1, 2, 3, 4))
+        self.assertEqual(found["block0_norm/moving_variance"], (4,))
+        self.assertEqual([found[f"{name}/kernel"] for name in ("dense", "dense_1", "dense_2")], [(4, 6)] * 3)
+
+    def test_the_numbers_are_where_they_belong(self) -> None:
+        arrays = ARRAYS["torch"]
+        self.assertTrue(np.array_equal(arrays["attention.in_proj_weight"][6:12], STATE["key.kernel"].T))
+        self.assertTrue(np.array_equal(arrays["attention.in_proj.bias"][12:], STATE["value.bias"]))
+        self.assertTrue(
+            np.array_equal(arrays["blocks.1.conv.weight"], STATE["stem.0.conv.kernel"].transpose(3, 2, 0, 1))
+        )
+        flat = STATE["flat.kernel"].reshape(1, 2, 4, 4).transpose(3, 2, 0, 1).reshape(4, 8)
+        self.assertTrue(np.array_equal(arrays["flat.weight"], flat))
+
+    @parameterized.expand([("torch", TORCH), ("keras", KERAS)])
+    def test_both_ways_are_bitwise(self, side: str, source: Source) -> None:
+        self.assertTrue(same(to_canonical(SPEC, source, ARRAYS[side]), STATE))
+
+    def test_nothing_is_shared_with_the_librarys_memory(self) -> None:
+        arrays = {name: array.copy() for name, array in ARRAYS["keras"].items()}
+        state = to_canonical(SPEC, KERAS, arrays)
+        for array in arrays.values():
+            array += 1
+        self.assertTrue(same(state, STATE))
+
+    @parameterized.expand([("first",), ("later", 7), ("far", 98)])
+    def test_numbered_layers_by_number_and_count(self, case: str, start: int = 0) -> None:
+        """As text, dense_10 comes before dense_9; and the order in the file says nothing."""
+        arrays = {}
+        for name, array in reversed(ARRAYS["keras"].items()):
+            stem, _, rest = name.partition("#")
+            number = start + int(rest.partition("/")[0] or 0) if rest else 0
+            arrays[f"{stem}_{number}/{rest.partition('/')[2]}" if rest else name] = array
+        if not start:
+            arrays = {name.replace("dense_0/", "dense/"): array for name, array in arrays.items()}
+        self.assertTrue(same(to_canonical(SPEC, KERAS, arrays), STATE))
+
+    def test_variables_by_number(self) -> None:
+        """Keras 3 keeps the names of layers and only numbers their variables."""
+        seen: dict[str, int] = {}
+        arrays = {}
+        for name, array in ARRAYS["keras"].items():
+            layer = numbered(name).rpartition("/")[0]
+            arrays[f"{layer}/{seen.setdefault(layer, 0)}"] = array
+            seen[layer] += 1
+        self.assertTrue(same(to_canonical(SPEC, KERAS, arrays), STATE))
+
+    def test_older_spellings_and_what_is_left_out(self) -> None:
+        arrays = {name.replace("head.", "old."): array for name, array in ARRAYS["torch"].items()}
+        arrays |= {"aux.conv.weight": np.zeros(3), "blocks.1.norm.num_batches_tracked": np.array(1)}
+        self.assertTrue(same(to_canonical(SPEC, TORCH, arrays), STATE))
+
+    def test_a_spec_without_a_head_leaves_it_out(self) -> None:
+        headless = Attended(num_classes=0)
+        state = to_canonical(headless, TORCH, ARRAYS["torch"])
+        self.assertEqual(set(STATE) - set(state), {"fc.kernel", "fc.bias"})
+
+
+class Mistakes(unittest.TestCase):
+    def refused(self, arrays: Any, source: Source = TORCH) -> str:
+        with self.assertRaises(StateError) as caught:
+            to_canonical(SPEC, source, arrays)
+        return str(caught.exception)
+
+    def test_missing_extra_and_misshapen(self) -> None:
+        arrays = {**ARRAYS["torch"], "flat.bias": np.zeros(5), "head.wieght": np.zeros((3, 4))}
+        del arrays["head.weight"]
+        text = self.refused(arrays)
+        self.assertIn("missing: head.weight (3, 4)", text)
+        self.assertIn("extra: head.wieght (3, 4) (did you mean head.weight?)", text)
+        self.assertIn("wrong shape: flat.bias is (5,) and should be (4,)", text)
+
+    def test_a_transposed_kernel_is_not_reshaped(self) -> None:
+        arrays = {**ARRAYS["torch"], "flat.weight": ARRAYS["torch"]["flat.weight"].T}
+        self.assertIn("flat.weight is (8, 4) and should be (4, 8)", self.refused(arrays))
+
+    def test_long_lists_are_cut(self) -> None:
+        self.assertIn(f"and {len(ARRAYS['torch']) - foreign.SHOWN} more", self.refused({"x": np.zeros(1)}))
+
+    @parameterized.expand([("more", 4), ("fewer", 2)])
+    def test_another_count_of_numbered_layers(self, case: str, count: int) -> None:
+        kept = {name: array for name, array in ARRAYS["keras"].items() if not name.startswith("dense")}
+        dense = {f"dense_{number}/{leaf}": array for number in range(count)
+                 for leaf, array in (("kernel", np.zeros((4, 6))), ("bias", np.zeros(6)))}  # fmt: skip
+        self.assertIn("dense", self.refused({**kept, **dense}, KERAS))
+
+    @parameterized.expand(
+        [
+            ("two at one place", (("query", "key"),), "query.kernel and key.kernel|key.kernel and query.kernel"),
+            ("a slice that nobody has", (("query", "qkv[0/2]"),), "only slices"),
+            ("a slice taken twice", (("query", "qkv[0/2]"), ("key", "qkv[0/2]")), "are both put at qkv.weight"),
+            ("unlike numbers of slices", (("query", "qkv[0/2]"), ("key", "qkv[1/3]")), "are both put at qkv.weight"),
+        ]
+    )
+    def test_a_table_that_is_no_bijection(self, case: str, rules: Any, said: str) -> None:
+        with self.assertRaisesRegex(SpecError, said):
+            places(SPEC, Source("torch", rules))
+
+
+class Tables(unittest.TestCase):
+    """Every table of every spec, on its presets that are checked and on random specs."""
+
+    @parameterized.expand(TABLES)
+    def test_both_ways_are_bitwise(self, name: str, source: str) -> None:
+        kind = registry.classes()[name]
+        rng = generator(3, f"sources {name}")
+        specs = [registry.make(preset) for preset in registry.checked(name)]
+        for spec in [*specs, *[kind.sample(rng) for _ in range(SAMPLES)]]:
+            table, state = spec.SOURCES[source], random_state(spec, 2)
+            arrays = from_canonical(spec, table, state)
+            self.assertEqual({key: array.shape for key, array in arrays.items()}, shapes_of(places(spec, table)))
+            again = to_canonical(spec, table, {numbered(key): array for key, array in reversed(arrays.items())})
+            self.assertTrue(same(state, again), spec)
+
+    @parameterized.expand(TABLES)
+    def test_every_rule_is_of_use(self, name: str, source: str) -> None:
+        """A rule that matches no weight of any preset is a slip of the pen."""
+        kind = registry.classes()[name]
+        specs = [registry.make(preset) for preset in kind.PRESETS]
+        names = {text for spec in specs for weight in spec.weights() for text in (weight.owner, weight.name)}
+        for rule in kind.SOURCES[source].rules:
+            self.assertTrue(any(matches(rule[0], text) for text in names), rule)
+
+
+class Oracle(unittest.TestCase):
+    """A wrong table is found by the library's own forward pass, even where every shape fits."""
+
+    SPEC = diglot.spec("vit", image_size=16, patch_size=8, num_classes=3, d_model=8, num_heads=2, num_layers=1, d_ff=8)
+
+    def model(self) -> Any:
+        from torchvision.models.vision_transformer import VisionTransformer
+
+        return VisionTransformer(16, 8, num_layers=1, num_heads=2, hidden_dim=8, mlp_dim=8, num_classes=3)
+
+    def verdicts(self) -> set[Verdict]:
+        found = oracle.agreement(self.SPEC, self.model(), "torchvision")
+        return {item.verdict for items in found.values() for item in items}
+
+    def test_the_table_as_it_is(self) -> None:
+        self.assertEqual(self.verdicts(), {Verdict.EQUAL})
+
+    def test_a_second_model_gets_the_same_bits(self) -> None:
+        found = oracle.returned(self.SPEC, self.model(), self.model().double(), "torchvision")
+        self.assertEqual({item.verdict for item in found}, {Verdict.EQUAL})
+
+    def test_slices_in_another_order(self) -> None:
+        table = self.SPEC.SOURCES["torchvision"]
+        swapped = tuple(
+            (ours.replace("query", "k-y").replace("key", "query").replace("k-y", "key"), *rest)
+            for ours, *rest in table.rules
+        )
+        wrong = dataclasses.replace(table, rules=swapped)
+        self.assertNotEqual(wrong, table)
+        with mock.patch.dict(self.SPEC.SOURCES, {"torchvision": wrong}):
+            self.assertEqual(self.verdicts(), {Verdict.DIFFERENT})
+
+
+class Variants(unittest.TestCase):
+    """Weights of another network than the spec are recognised by their names and shapes."""
+
+    def refused(self, spec: Any, other: Any, source: str, table: str = "") -> str:
+        found = from_canonical(other, other.SOURCES[table or source], diglot.initial_state(other))
+        tensors = {name: torch.from_numpy(array) for name, array in found.items()}
+        with self.assertRaises(StateError) as caught:
+            diglot.load_pretrained(spec, tensors, source=source)
+        return str(caught.exception)
+
+    @parameterized.expand(
+        [
+            ("another depth", "resnet34", {}, "those of resnet34, not of this resnet; ask for .*'resnet34'.$"),
+            ("and head", "resnet34", {"num_classes": 10}, "resnet34 with 10 classes.*'resnet34', num_classes=10"),
+            ("another head", "resnet18", {"num_classes": 7}, "resnet18 with 7 classes, not of this resnet"),
+            ("without a head", "resnet34", {"num_classes": 0}, "resnet34 without a head"),
+            ("grey", "resnet34", {"in_channels": 1, "num_classes": 1}, "resnet34 with 1 class and 1 channel"),
+            ("no preset", "resnet18", {"num_blocks": (2, 2, 2, 3)}, r"extra: .*nearest preset: 91% of .* of resnet18"),
+        ]
+    )
+    def test_resnet18_is_given(self, case: str, preset: str, changes: dict[str, Any], said: str) -> None:
+        self.assertRegex(self.refused("resnet18", diglot.spec(preset, **changes), "torchvision"), said)
+
+    def test_another_architecture(self) -> None:
+        small = diglot.spec("vit", image_size=16, patch_size=8, d_model=8, num_heads=2, num_layers=1, d_ff=8)
+        text = self.refused("resnet18", small, "torchvision")
+        self.assertIn("missing: conv1.weight (64, 3, 7, 7)", text)
+
+    def test_another_source(self) -> None:
+        preset = registry.checked("vit")[0]
+        text = self.refused(preset, diglot.spec(preset), "torchvision", "timm")
+        self.assertIn(f"those of {preset}, not of this vit; ask for diglot.spec('{preset}') with source='timm'", text)
+
+    def test_weights_that_nobody_knows(self) -> None:
+        with self.assertRaisesRegex(StateError, "extra: a"):
+            diglot.load_pretrained("resnet18", {"a": torch.zeros(2)}, source="torchvision")
+
+
+class Requests(unittest.TestCase):
+    def refused(self, call: Any, *args: Any, **options: Any) -> str:
+        with self.assertRaises(DiglotError) as caught:
+            call(*args, **options)
+        text = str(caught.exception)
+        self.assertEqual(len(text.splitlines()), 1)
+        return text
+
+    def test_an_unknown_source(self) -> None:
+        text = self.refused(diglot.load_pretrained, "resnet18", {}, source="torchvison")
+        self.assertRegex(
+            text, "resnet has the sources torchvision, .*, and no 'torchvison'; did you mean 'torchvision'"
+        )
+        text = self.refused(diglot.load_pretrained, "mlp", {}, source="torchvision")
+        self.assertEqual(text, "mlp has no sources, and so no 'torchvision'")
+
+    def test_what_is_no_model(self) -> None:
+        for origin in ({}, {"a": 1}, 3, None, [1]):
+            text = self.refused(diglot.load_pretrained, "resnet18", origin, source="torchvision")
+            self.assertRegex(text, "is not what the source torchvision reads: a PyTorch model")
+
+    def test_a_source_whose_framework_is_missing(self) -> None:
+        with (
+            mock.patch.object(backend, "missing", return_value=["keras"]),
+            self.assertRaises(MissingFrameworkError) as e,
+        ):
+            diglot.load_pretrained("resnet50_keras", "x.h5", source="keras.applications")
+        self.assertIn("pip install 'diglot[keras]'", str(e.exception))
+
+    def test_whole_numbers_are_not_weights(self) -> None:
+        state = diglot.initial_state(diglot.spec("resnet_small"))
+        tensors = from_canonical(diglot.spec("resnet_small"), Source("torch"), state)
+        given = {name.replace("shortcut.conv", "downsample.0").replace("shortcut.bn", "downsample.1"):
+                 torch.from_numpy(array).long() for name, array in tensors.items()}  # fmt: skip
+        text = self.refused(diglot.load_pretrained, "resnet_small", given, source="torchvision")
+        self.assertIn("must hold float64, float32 or float16 numbers, not int64", text)
+
+    def test_numbers_too_large_for_the_model(self) -> None:
+        spec = diglot.spec("resnet_small")
+        state = diglot.initial_state(spec)
+        held = {name: torch.from_numpy(array.copy()) for name, array in
+                from_canonical(spec, spec.SOURCES["torchvision"], state).items()}  # fmt: skip
+        wide = {name: array.astype("float64") for name, array in state.items()}
+        wide["fc.bias"][0] = 1e300
+        text = self.refused(diglot.export_pretrained, spec, wide, held, source="torchvision")
+        self.assertIn("fc.bias holds numbers that are too large for the model's float32", text)
+        self.assertTrue(same(diglot.load_pretrained(spec, held, source="torchvision"), state))
+
+    def test_a_state_that_may_not_be_written_to(self) -> None:
+        spec = diglot.spec("resnet_small")
+        state = diglot.initial_state(spec)
+        for array in state.values():
+            array.flags.writeable = False
+        for side in ("torch", "keras"):
+            diglot.set_state(model := diglot.build(spec, side), state)
+            read = diglot.get_state(model)
+            self.assertTrue(same(read, state))
+            self.assertTrue(all(array.flags.writeable for array in read.values()))
+
+    def test_export_of_a_state_that_does_not_fit(self) -> None:
+        spec = diglot.spec("resnet_small")
+        self.assertIn(
+            "missing: conv1.kernel", self.refused(diglot.export_pretrained, spec, {}, {}, source="torchvision")
+        )
+
+    def test_export_into_another_model(self) -> None:
+        spec = diglot.spec("resnet_small")
+        text = self.refused(
+            diglot.export_pretrained, spec, diglot.initial_state(spec), torch.nn.Linear(2, 3), source="torchvision"
+        )
+        self.assertIn("the weights of the torchvision model do not fit resnet", text)
+
+    def test_a_checkpoint_error_is_what_is_raised_for_a_missing_file(self) -> None:
+        with self.assertRaises(CheckpointError):
+            diglot.load_pretrained("resnet18", "/nowhere/x.pth", source="torchvision")
