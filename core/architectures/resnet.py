@@ -45,6 +45,7 @@ KERAS_APPLICATIONS = Source(
         ("layer{stage}.{block}.shortcut.bn", "conv{stage+1}_block{block+1}_0_bn"),
         ("fc", "predictions"),
     ),
+    aliases=(("probs/*", "predictions/*"),),
 )
 
 
