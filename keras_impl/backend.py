@@ -100,7 +100,7 @@ def gradients(model: keras.Model, batch: Arrays, loss: Technique, *, noise: Nois
         with tf.GradientTape() as tape:
             tape.watch(list(sources.values()))
             value = _loss(model, spec, tensors, batch, sibling(loss).build(loss))
-    found = tape.gradient(value, list(sources.values()))
+        found = tape.gradient(value, list(sources.values()))
     given = {name: gradient for name, gradient in zip(sources, found, strict=True) if gradient is not None}
     result = {name: _numpy(tf.convert_to_tensor(gradient)) for name, gradient in given.items()}
     return {"loss": _numpy(value), **result}
@@ -153,11 +153,14 @@ def replay(model: keras.Model, part: Part, inputs: Sequence[Any], cotangent: np.
             tape.watch(list(sources.values()))
             output = _tuple(alone(*tensors, **mode))[0]
     result["training output"] = _numpy(output)
-    result |= {weight.name: _numpy(found).copy() for weight, found in inside.items() if not weight.trainable}
     if output.dtype.is_floating and sources and tuple(output.shape) == cotangent.shape:
-        found = tape.gradient(output, list(sources.values()), _tensor(model, cotangent))
+        with _running(model, noise):
+            found = tape.gradient(output, list(sources.values()), _tensor(model, cotangent))
         for (name, leaf), gradient in zip(sources.items(), found, strict=True):
             result[name] = _numpy(tf.zeros_like(leaf) if gradient is None else tf.convert_to_tensor(gradient))
+    for weight, found in inside.items():  # behind the backward pass, which may compute a layer again
+        if not weight.trainable:
+            result[weight.name] = _numpy(found).copy()
     return result
 
 

@@ -26,6 +26,10 @@ class SpecModel(keras.Model):
             sizes = zip(tensor.axes.split(), tensor.shape, strict=True)
             shape = [None if axis == "time" else size for axis, size in sizes]
             inputs.append(keras.Input(shape[1:], dtype=dtypes[tensor.dtype]))
+        for layer in self._flatten_layers(include_self=False):
+            # Keras calls a layer without a `build` of its own once more to build it: twice as often at each level.
+            if type(layer).build in (keras.layers.Layer.build, keras.Model.build):
+                layer.built = True
         self(*inputs)
 
     def build_from_config(self, config: dict[str, Any]) -> None:

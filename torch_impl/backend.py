@@ -106,7 +106,7 @@ def gradients(model: nn.Module, batch: Arrays, loss: Technique, *, noise: Noise 
             sources[f"gradient of {declared.name}"] = (declared, tensor.requires_grad_())
     with _mode(model, True, noise):
         value = _loss(model, spec, tensors, batch, sibling(loss).build(loss))
-    found = torch.autograd.grad(value, [tensor for _, tensor in sources.values()], allow_unused=True)
+        found = torch.autograd.grad(value, [tensor for _, tensor in sources.values()], allow_unused=True)
     result: Arrays = {"loss": _numpy(value)}
     for (name, (declared, _)), gradient in zip(sources.items(), found, strict=True):
         if gradient is not None:
@@ -165,16 +165,17 @@ def replay(model: nn.Module, part: Part, inputs: Sequence[Any], cotangent: np.nd
     with _mode(model, True, noise):
         output = _tuple(module(*tensors))[0]
     result["training output"] = to_canonical(_numpy(output), part.output, part.factors)
-    for weight, tensor in inside.items():
-        if not weight.trainable:
-            result[weight.name] = to_canonical(_numpy(tensor).copy(), weight.axes, weight.factors)
     if output.requires_grad and result["training output"].shape == cotangent.shape:
         upstream = _tensor(model, to_native(cotangent, part.output, part.factors))
         leaves = [tensor for _, tensor, _ in sources.values()]
-        found = torch.autograd.grad(output, leaves, upstream, allow_unused=True)
+        with _mode(model, True, noise):
+            found = torch.autograd.grad(output, leaves, upstream, allow_unused=True)
         for (name, (axes, leaf, factors)), gradient in zip(sources.items(), found, strict=True):
             filled = torch.zeros_like(leaf) if gradient is None else gradient
             result[name] = to_canonical(_numpy(filled), axes, factors)
+    for weight, tensor in inside.items():  # behind the backward pass, which may compute a layer again
+        if not weight.trainable:
+            result[weight.name] = to_canonical(_numpy(tensor).copy(), weight.axes, weight.factors)
     return result
 
 

@@ -16,14 +16,12 @@ from .dropout import Dropout
 class StochasticDepth(Dropout):
     """Dropout whose noise shape is (batch, 1, ..., 1): one draw for each sample."""
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        self.noise_shape = (None, *[1] * (len(input_shape) - 1))
-
     def call(self, x: Any, training: bool = False) -> Any:
+        rest = [1] * (len(x.shape) - 1)
         if self.shared is None or not training or not self.rate:
+            self.noise_shape = (None, *rest)
             return super().call(x, training=training)
         name, noise = self.shared
-        rest = self.noise_shape[1:]
         keep = tf.numpy_function(lambda n: noise.keep_mask(name, (int(n), *rest), self.rate), [tf.shape(x)[0]], tf.bool)
         return x * tf.cast(tf.ensure_shape(keep, (x.shape[0], *rest)), x.dtype) / (1 - self.rate)
 
