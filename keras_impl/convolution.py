@@ -71,6 +71,18 @@ class AveragePooling2D(keras.layers.AveragePooling2D):
         return super().compute_output_shape(widened(input_shape, self.margin))
 
 
+class AdaptiveAveragePooling2D(keras.layers.AdaptiveAveragePooling2D):
+    """`keras.layers.AdaptiveAveragePooling2D` that takes an image of a single row or column as well.
+
+    Keras's own slides a window of two over it, which a graph refuses; the same pixel twice has the same average.
+    """
+
+    def call(self, x: Any) -> Any:
+        for axis in (1, 2):
+            x = ops.repeat(x, 2, axis=axis) if x.shape[axis] == 1 else x
+        return super().call(x)
+
+
 def pair(size: int | tuple[int, int]) -> tuple[int, int]:
     """(height, width)."""
     return (size, size) if isinstance(size, int) else size

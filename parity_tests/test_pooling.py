@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 import torch
 import torch.nn.functional as F
-from diglot.keras_impl.convolution import AveragePooling2D, MaxPooling2D
+from diglot.keras_impl.convolution import AdaptiveAveragePooling2D, AveragePooling2D, MaxPooling2D
 from parameterized import parameterized
 
 CASES = [
@@ -58,9 +58,10 @@ class Pooling(unittest.TestCase):
             np.testing.assert_array_equal(pooled(x).numpy(), layer(x).numpy())
         self.assertEqual(layer.compute_output_shape((None, None, None, 3)), (None, None, None, 3))
 
-    @parameterized.expand([(size,) for size in range(1, 21)])
-    def test_adaptive_windows(self, size: int) -> None:
-        x = image(size, size)
+    @parameterized.expand([(height, width) for height in range(1, 11) for width in (1, 5, 8)])
+    def test_adaptive_windows(self, height: int, width: int) -> None:
+        x = image(height, width)
         wanted = F.adaptive_avg_pool2d(channels_first(x), 4).numpy().transpose(0, 2, 3, 1)
-        pooled = keras.layers.AdaptiveAveragePooling2D(4, dtype="float64")(x).numpy()
-        np.testing.assert_allclose(pooled, wanted, rtol=0, atol=4 * np.spacing(2.0))
+        layer = AdaptiveAveragePooling2D(4, dtype="float64")
+        np.testing.assert_allclose(layer(x).numpy(), wanted, rtol=0, atol=4 * np.spacing(2.0))
+        self.assertEqual(layer(keras.Input((height, width, 3), dtype="float64")).shape, (None, *wanted.shape[1:]))

@@ -10,7 +10,7 @@ from keras import layers, ops
 from ...core.architectures.inception import AUX, AUX_GRID, STEM, TRANSFORM_SCALE, TRANSFORM_SHIFT
 from ...core.architectures.inception import Inception as Spec
 from ...core.techniques.dropout import Dropout
-from ..convolution import MaxPooling2D
+from ..convolution import AdaptiveAveragePooling2D, MaxPooling2D
 from ..model import SpecModel
 from ..techniques import dropout
 from .inception_module import ConvNorm, InceptionModule
@@ -59,7 +59,7 @@ class AuxHead(layers.Layer):
     def __init__(self, spec: Spec) -> None:
         super().__init__()
         channels, units = (spec.scaled(number) for number in AUX)
-        self.pool = layers.AdaptiveAveragePooling2D(AUX_GRID)
+        self.pool = AdaptiveAveragePooling2D(AUX_GRID)
         self.conv = ConvNorm(spec.normalisation, channels, 1)
         self.flatten = layers.Flatten()
         self.fc1 = layers.Dense(units)
