@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 # The CPU build of TensorFlow; the extra `keras` asks for the full one, which the same command takes as well.
 TENSORFLOW ?= tensorflow-cpu
+# What the tests and the measurements hold the siblings against. Both would bring a PyTorch of their own choice.
+ORACLES := torchvision timm
 
 .PHONY: check test lint setup planted calibrate bench demo
 
@@ -37,4 +39,5 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Diglot needs Python 3.11 or newer; set PYTHON=")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch,demo,dev]' keras $(TENSORFLOW)
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps $(ORACLES)
 	touch $@

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from diglot.core import checkpoint, runner
 
-from . import files, loading, parity, startup
+from . import files, loading, parity, recompute, startup, vision
 
 PAGE = Path(__file__).parents[1] / "docs" / "bench.md"
 
@@ -22,7 +22,7 @@ def main() -> None:
     versions = ", ".join(f"{name} {number}" for name, number in runner.versions().items())
     machine = f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}"
     text = f"# Measurements\n\n`python -m bench` on {machine}; {versions}.\n"
-    for module in (startup, files, loading, parity):
+    for module in (startup, files, loading, vision, recompute, parity):
         text += f"\n## {module.TITLE}\n\n{module.measure()}"
         print(module.TITLE, flush=True)
     print(f"\n{text}")

@@ -63,11 +63,13 @@ class Result:
 
 
 class RealPair(Pair):
-    """A pair on real data, that each side trains from the initial state by its own `fit`."""
+    """A pair on real data, that each side trains by its own `fit`, from the initial state if no other is given."""
 
-    def __init__(self, spec: Spec, seed: int, recipes: Mapping[str, Recipe], held_out: Arrays) -> None:
+    def __init__(
+        self, spec: Spec, seed: int, recipes: Mapping[str, Recipe], held_out: Arrays, state: State | None = None
+    ) -> None:
         super().__init__(spec, seed)
-        self.state = initial_state(self.spec, seed)
+        self.state = initial_state(self.spec, seed) if state is None else state
         self.recipes, self.held_out = recipes, held_out
         self.trained: dict[str, Trained] = {}
 
@@ -94,13 +96,21 @@ class RealPair(Pair):
         return {"spec": self.spec, "sides": self.trained, "comparisons": comparisons, "targets": targets}
 
 
-def same_recipe(optimizer: str, **fields: float) -> dict[str, Recipe]:
-    """One recipe for both sides: an optimizer and cross-entropy, in numbers that are exact in float32."""
-    same = Recipe(registry.make(optimizer, **fields).rounded(), registry.make("cross_entropy").rounded())
+def same_recipe(optimizer: str, *, steps: int = 0, **fields: float) -> dict[str, Recipe]:
+    """One recipe for both sides: an optimizer and cross-entropy, in numbers that are exact in float32.
+
+    With `steps`, the rate warms up over a tenth of them and then falls to zero along a cosine.
+    """
+    schedule = None
+    if steps:
+        lengths = {"warmup_steps": steps // 10, "total_steps": steps}
+        schedule = registry.make("warmup_cosine", learning_rate=fields["learning_rate"], **lengths).rounded()
+    same = Recipe(registry.make(optimizer, **fields).rounded(), registry.make("cross_entropy").rounded(), schedule)
     return dict.fromkeys(SIDES, same)
 
 
-def need_data() -> None:
-    """Raises DiglotError where scikit-learn, which ships the data, is not installed."""
-    if importlib.util.find_spec("sklearn") is None:
-        raise DiglotError("the demo's data comes with scikit-learn: install it with `pip install 'diglot[demo]'`")
+def need_data(package: str = "sklearn") -> None:
+    """Raises DiglotError where the package that ships the data is not installed."""
+    if importlib.util.find_spec(package) is None:
+        name = {"sklearn": "scikit-learn"}.get(package, package)
+        raise DiglotError(f"the demo's data comes with {name}: install it with `pip install 'diglot[demo]'`")

@@ -41,7 +41,8 @@ def fit(model: nn.Module, batches: Sequence[Arrays], recipe: Recipe) -> NDArray[
     """
     if recipe.clip:
         raise SpecError(f"fit does not clip gradients, and the recipe asks for {recipe.clip.name}")
-    optimizer = sibling(recipe.optimizer).build(recipe.optimizer, list(model.parameters()))
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = sibling(recipe.optimizer).build(recipe.optimizer, trained)
     loss_function = sibling(recipe.loss).build(recipe.loss)
     scheduler = sibling(recipe.schedule).build(recipe.schedule, optimizer) if recipe.schedule else None
     losses = []

@@ -74,7 +74,7 @@ class ResNet(ImageClassifier):
         running_variance: divide by n - 1 (`unbiased`) or by n (`biased`) in the running variance.
 
     The presets that end in `_keras` are those of keras.applications, the others those of torchvision and timm;
-    `advanced_cnn` is the document's.
+    `advanced_cnn` is the document's, and `resnet_digits` is for handwritten ones.
 
     Raises SpecError for a value against its rule.
 
@@ -116,6 +116,13 @@ class ResNet(ImageClassifier):
             "attention": "squeeze_excitation",
             "attention_placement": "end",
             "dropout_rate": 0.5,
+        },
+        "resnet_digits": {
+            "num_blocks": (1, 1, 1, 1),
+            "width": 16,
+            "image_size": 28,
+            "in_channels": 1,
+            "num_classes": 10,
         },
         "resnet_small": {**SMALL, "num_blocks": (1, 2, 1, 1), "stem": "cifar", "image_size": 12},
         "resnet_small_imagenet": {**SMALL, "num_blocks": (1, 1, 1, 1), "image_size": 33, "running_variance": "biased"},
