@@ -164,8 +164,7 @@ class DenseNet(ImageClassifier):
 
     def compressed(self, block: DenseBlock) -> int:
         """Channels behind the transition that follows a block."""
-        found: int = max(1, math.floor(self.compression * block.out_channels))
-        return found
+        return max(1, math.floor(self.compression * block.out_channels))
 
     @property
     def num_features(self) -> int:
@@ -174,7 +173,7 @@ class DenseNet(ImageClassifier):
 
     def smallest_size(self) -> int:
         """Each transition halves the image, and needs two pixels; the stem makes a quarter of it, rounded up."""
-        least = 2 ** (len(self.num_layers) - 1)
+        least: int = 2 ** (len(self.num_layers) - 1)
         return 4 * (least - 1) + 1 if self.stem == "imagenet" else least
 
     def constraints(self) -> Iterator[str]:
