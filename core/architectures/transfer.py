@@ -31,7 +31,7 @@ class Transfer(ImageClassifier):
     Input: `image`, float, (batch, height, width, channels). Output: `logits`, float, (batch, channels), one channel
     per class.
 
-    core/vision.py has the fields image_size, in_channels and num_classes.
+    core/vision.py has the fields image_size and in_channels.
 
     Fields:
         backbone: the name of an image classifier or of one of its presets.
@@ -40,6 +40,7 @@ class Transfer(ImageClassifier):
             statistics aside) and less those that are `frozen`; 0 trains the head alone, None leaves it to `frozen`.
         hidden: units of the head's first layer.
         dropout_rate: in the head.
+        num_classes: number of classes.
 
     A batch normalisation that holds no weight that trains is really frozen: it uses its running statistics in
     training, and leaves them as they are.
