@@ -54,6 +54,10 @@ class ImageClassifier(ImageSpec):
         """Channels of what the head is given."""
         raise TypeError(f"{self.name} does not say how many features it has")
 
+    def headless(self) -> Self:
+        """The network without its head, whose output is the pooled features."""
+        return self.replace(num_classes=0)
+
     def smallest_size(self) -> int:
         """The smallest image that the network takes, in pixels."""
         return 1

@@ -1,4 +1,4 @@
-"""`python -m diglot.demo [digits|text]`: real data, trained in both frameworks, and whether they are the same.
+"""`python -m diglot.demo [digits|text|mnist]`: real data, trained in both frameworks, and whether they are the same.
 
 Exit status: 0 both sides are the same, 1 they are not, 2 the request was wrong.
 """
@@ -6,9 +6,8 @@ Exit status: 0 both sides are the same, 1 they are not, 2 the request was wrong.
 from __future__ import annotations
 
 import argparse
-import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -18,16 +17,18 @@ from .core.backend import SIDES
 from .core.errors import DiglotError
 from .core.verdict import Verdict
 from .demo_digits import NETWORKS, digits
+from .demo_mnist import PLANS, mnist, transfer
 from .demo_pair import Result
 from .demo_text import TextResult, text
 
 TITLES = dict(zip(SIDES, compare.SIDES, strict=True))
+DATA = ("digits", "text", "mnist")
 
 
-def show(result: Result, console: Console) -> None:
-    """Print a result: a table of both sides, and what the comparison found."""
+def show(name: str, result: Result, console: Console) -> None:
+    """Print a result under a name: a table of both sides, and what the comparison found."""
     steps = len(next(iter(result.sides.values())).losses)
-    title = f"{result.spec.name}: {result.spec.parameter_count():,} parameters, {steps} steps"
+    title = f"{name}: {result.spec.parameter_count():,} parameters, {steps} steps"
     table = Table("", *TITLES.values(), title=title, title_justify="left")
     for place, label in ((0, "first loss"), (-1, "last loss")):
         table.add_row(label, *(f"{side.losses[place]:.15f}" for side in result.sides.values()))
@@ -49,23 +50,33 @@ def show(result: Result, console: Console) -> None:
     console.print()
 
 
+def jobs(wanted: str | None) -> Iterator[tuple[str, Callable[[], dict[str, Result]]]]:
+    """What is trained on the data that is wanted, None is all: a name, and what gives its results by their titles."""
+    if wanted in (None, "digits"):
+        for network in NETWORKS:
+            yield network, lambda network=network: {network: digits(network)}
+    if wanted in (None, "text"):
+        yield "transformer_lm", lambda: {"transformer_lm": text()}
+    if wanted in (None, "mnist"):
+        for network in PLANS:
+            yield f"{network} on MNIST", lambda network=network: {f"{network} on MNIST": mnist(network)}
+        yield "a transferred network", lambda: transfer().titled()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo, and give the exit status."""
     parser = argparse.ArgumentParser(prog="python -m diglot.demo", description="Real data, trained in both frameworks.")
-    parser.add_argument("data", nargs="?", choices=("digits", "text"), help="which data; both if not given")
+    parser.add_argument("data", nargs="?", choices=DATA, help="which data; all if not given")
     wanted = parser.parse_args(arguments).data
     threads.single()
-    jobs: dict[str, Callable[[], Result]] = {}
-    if wanted != "text":
-        jobs |= {network: functools.partial(digits, network) for network in NETWORKS}
-    if wanted != "digits":
-        jobs["transformer_lm"] = text
-    found = []
+    found: list[Result] = []
     try:
-        for name, job in jobs.items():
+        for name, job in jobs(wanted):
             with Console(stderr=True).status(f"training {name} in both frameworks, and each again for the noise floor"):
-                found.append(job())
-            show(found[-1], Console())
+                results = job()
+            for label, result in results.items():
+                show(label, result, Console())
+            found += results.values()
     except DiglotError as error:
         print(f"diglot.demo: {error}", file=sys.stderr)
         return 2

@@ -15,7 +15,6 @@ from .core.noise import generator
 from .core.spec import Spec
 from .core.state import State
 from .core.technique import Arrays
-from .core.verdict import Verdict, worst
 from .demo_pair import RealPair, Result, need_data, same_recipe
 
 HELD_OUT = 1000
@@ -86,10 +85,14 @@ class Transferred:
     transferred: Result
     scratch: Result
 
-    @property
-    def verdict(self) -> Verdict:
-        """The most severe of the three."""
-        return worst(result.verdict for result in (self.source, self.transferred, self.scratch))
+    def titled(self) -> dict[str, Result]:
+        """The three results by what was trained."""
+        few = f"{FEW} images of {FIRST} to 9"
+        return {
+            f"resnet on the digits 0 to {FIRST - 1}": self.source,
+            f"its backbone under a new head, on {few}": self.transferred,
+            f"the same from scratch, on {few}": self.scratch,
+        }
 
 
 def transfer(*, seed: int = 0, epochs: int | None = None) -> Transferred:

@@ -23,13 +23,15 @@ class Batches(keras.utils.PyDataset):
         super().__init__()
         (source,), target = spec_of(model).inputs(), spec_of(model).targets()
         self.batches, self.source, self.target = batches, source, target
+        self.outputs = len(spec_of(model).outputs())
 
     def __len__(self) -> int:
         return len(self.batches)
 
-    def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    def __getitem__(self, index: int) -> tuple[NDArray[Any], Any]:
         batch = self.batches[index]
-        return batch[self.source.name], batch[self.target.name]
+        target = batch[self.target.name]
+        return batch[self.source.name], target if self.outputs == 1 else (target,) * self.outputs
 
 
 def fit(model: keras.Model, batches: Sequence[Arrays], recipe: Recipe) -> NDArray[np.float64]:
@@ -51,13 +53,23 @@ def fit(model: keras.Model, batches: Sequence[Arrays], recipe: Recipe) -> NDArra
             on_train_batch_begin=lambda step, logs: model.reset_metrics(),
             on_train_batch_end=lambda step, logs: losses.append(logs["loss"]),
         )
-        model.compile(optimizer, loss_function)
+        weights = [spec_of(model).loss_weights().get(output.name) for output in spec_of(model).outputs()]
+        if len(weights) == 1:
+            model.compile(optimizer, loss_function)
+        else:
+            functions = [None if weight is None else loss_function for weight in weights]
+            model.compile(optimizer, functions, loss_weights=[weight or 0.0 for weight in weights])
         model.fit(Batches(model, batches), shuffle=False, callbacks=[history], verbose=0)
     return np.array(losses)
 
 
 def predict(model: keras.Model, inputs: Arrays, batch_size: int) -> NDArray[np.floating]:
-    """The output in evaluation mode, (batch, ...) in the canonical layout, for the input by its name in the spec."""
+    """The first output in evaluation mode, (batch, ...) in the canonical layout, for the input by its name."""
     (source,) = spec_of(model).inputs()
     with precision(model.variable_dtype):
-        return model.predict(inputs[source.name], batch_size=batch_size, verbose=0)
+        return several(model.predict(inputs[source.name], batch_size=batch_size, verbose=0))[0]
+
+
+def several(result: Any) -> tuple[Any, ...]:
+    """A network's outputs, where it may have one."""
+    return tuple(result) if isinstance(result, list | tuple) else (result,)

@@ -16,6 +16,7 @@ from parameterized import parameterized
 
 from diglot.demo import main
 from diglot.demo_digits import NETWORKS, digits
+from diglot.demo_mnist import mnist, transfer
 from diglot.demo_pair import Result, same_recipe
 from diglot.demo_text import PROMPT, descriptions, text
 
@@ -92,11 +93,38 @@ class Trained(unittest.TestCase):
 
     def test_what_is_the_same_is_printed_and_the_status_is_0(self) -> None:
         with mock.patch("diglot.demo.digits", trained_digits), mock.patch("diglot.demo.text", trained_text):
-            status, out, _ = run_main()
-        self.assertEqual(status, 0)
+            runs = [run_main("digits"), run_main("text")]
+        out = "".join(printed for _, printed, _ in runs)
+        self.assertEqual([status for status, _, _ in runs], [0, 0])
         self.assertEqual(out.count("loss history: equal"), 3)
         for network in (*NETWORKS, "transformer_lm"):
             self.assertIn(network, out)
+
+
+class MNIST(unittest.TestCase):
+    """Shortened: docs/real-data.md has the whole runs, with `python -m diglot.demo mnist`."""
+
+    def same(self, result: Result) -> None:
+        self.assertIs(result.verdict, Verdict.EQUAL, result.comparisons)
+        self.assertEqual(result.same, result.targets.size)
+
+    @parameterized.expand([("resnet", 2, 0.9), ("vit", 2, 0.5)])
+    def test_both_sides_learn_the_same(self, network: str, epochs: int, accuracy: float) -> None:
+        result = mnist(network, epochs=epochs)
+        self.same(result)
+        for side in SIDES:
+            self.assertGreaterEqual(result.accuracy(side), accuracy)
+
+    def test_transfer_beats_training_from_scratch_by_the_same_figures(self) -> None:
+        found = transfer(epochs=3)
+        for result in found.titled().values():
+            self.same(result)
+        for side in SIDES:
+            self.assertGreater(found.transferred.accuracy(side), found.scratch.accuracy(side))
+
+    def test_another_network_is_refused(self) -> None:
+        with self.assertRaisesRegex(SpecError, "MNIST has no network 'resnett'; did you mean 'resnet'?"):
+            mnist("resnett")
 
 
 class Planted(unittest.TestCase):
@@ -118,8 +146,8 @@ class Command(unittest.TestCase):
         self.assertEqual(status, 1)
         self.assertNotIn("loss history: equal", out)
 
-    @parameterized.expand(["digits", "text"])
-    def test_without_scikit_learn_one_sentence_names_the_extra(self, data: str) -> None:
+    @parameterized.expand(["digits", "text", "mnist"])
+    def test_without_the_data_one_sentence_names_the_extra(self, data: str) -> None:
         with mock.patch("importlib.util.find_spec", return_value=None):
             status, _, err = run_main(data)
         self.assertEqual(status, 2)

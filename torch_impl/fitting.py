@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,11 +46,13 @@ def fit(model: nn.Module, batches: Sequence[Arrays], recipe: Recipe) -> NDArray[
     optimizer = sibling(recipe.optimizer).build(recipe.optimizer, trained)
     loss_function = sibling(recipe.loss).build(recipe.loss)
     scheduler = sibling(recipe.schedule).build(recipe.schedule, optimizer) if recipe.schedule else None
+    names, weights = [output.name for output in spec_of(model).outputs()], spec_of(model).loss_weights()
     losses = []
     model.train()
     for inputs, targets in DataLoader(Batches(model, batches), batch_size=None, shuffle=False):
         optimizer.zero_grad()
-        loss = loss_function(model(inputs), targets)
+        outputs = dict(zip(names, several(model(inputs)), strict=True))
+        loss = sum(weight * loss_function(outputs[name], targets) for name, weight in weights.items())
         loss.backward()
         optimizer.step()
         if scheduler is not None:
@@ -59,10 +62,15 @@ def fit(model: nn.Module, batches: Sequence[Arrays], recipe: Recipe) -> NDArray[
 
 
 def predict(model: nn.Module, inputs: Arrays, batch_size: int) -> NDArray[np.floating]:
-    """The output in evaluation mode, (batch, ...) in the canonical layout, for the input by its name in the spec."""
-    (source,), (output,) = spec_of(model).inputs(), spec_of(model).outputs()
+    """The first output in evaluation mode, (batch, ...) in the canonical layout, for the input by its name."""
+    (source,), (output, *_) = spec_of(model).inputs(), spec_of(model).outputs()
     model.eval()
     with torch.no_grad():
         batches = to_tensor(model, source, inputs).split(batch_size)
-        outputs = torch.cat([model(batch) for batch in batches])
+        outputs = torch.cat([several(model(batch))[0] for batch in batches])
     return to_canonical(outputs.numpy(), output.axes)
+
+
+def several(result: Any) -> tuple[Any, ...]:
+    """A network's outputs, where it may have one."""
+    return result if isinstance(result, tuple) else (result,)

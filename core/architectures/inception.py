@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
+from fractions import Fraction
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -114,6 +114,7 @@ class Inception(ImageClassifier):
             "running_variance": "biased",
             "in_channels": 1,
             "num_classes": 0,
+            "dropout_rate": 0.0,
             "image_size": 46,
         },
     }
@@ -131,7 +132,7 @@ class Inception(ImageClassifier):
 
     def scaled(self, channels: int) -> int:
         """A number of channels of the paper, times the width."""
-        return max(1, round(channels * self.width))
+        return max(1, round(channels * Fraction(self.width)))
 
     def modules(self) -> list[tuple[str, InceptionModule]]:
         """Every module by its name; the letters are the paper's."""
@@ -156,16 +157,15 @@ class Inception(ImageClassifier):
         names = [name for name, _ in self.modules() if name.startswith("inception4")]
         return {names[place]: f"aux{number}" for number, place in enumerate(AUX_AFTER, 1)} if self.aux_heads else {}
 
-    def smallest_size(self) -> int:
-        return next(size for size in count(1) if self._grid(size))
+    def headless(self) -> Self:
+        """The network without any head, whose output is the pooled features."""
+        return self.replace(num_classes=0, aux_heads=False)
 
-    def _grid(self, size: int) -> int:
-        size = (size + 1) // 2
-        for window in (3, 3, 3, self.last_pool_size):
-            size = (size - window + (1 if self.ceil_mode else 0)) // 2 + 1
-            if size < 1:
-                return 0
-        return size
+    def smallest_size(self) -> int:
+        size = 1
+        for window in (self.last_pool_size, 3, 3, 3):
+            size = 2 * (size - 1) + window - (1 if self.ceil_mode else 0)
+        return 2 * size - 1
 
     def constraints(self) -> Iterator[str]:
         yield from uneven(self.branch3_size)

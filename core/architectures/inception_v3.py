@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
+from fractions import Fraction
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -104,7 +104,7 @@ class InceptionV3(ImageClassifier):
             "aux_size": 2,
             "image_size": 91,
         },
-        "inception_v3_small_keras": {**SMALL, **KERAS, "in_channels": 1, "num_classes": 0, "image_size": 80},
+        "inception_v3_small_keras": {**SMALL, **KERAS, "in_channels": 1, "num_classes": 0, "image_size": 75},
     }
     CHECKED: ClassVar[tuple[str, ...]] = tuple(name for name in PRESETS if "small" in name)
     SOURCES: ClassVar[dict[str, Source]] = {
@@ -147,17 +147,19 @@ class InceptionV3(ImageClassifier):
 
     def scaled(self, channels: int) -> int:
         """A number of channels of the paper, times the width."""
-        return max(1, round(channels * self.width))
+        return max(1, round(channels * Fraction(self.width)))
+
+    def headless(self) -> Self:
+        """The network without any head, whose output is the pooled features."""
+        return self.replace(num_classes=0, aux_head=False)
 
     def smallest_size(self) -> int:
-        return next(size for size in count(1) if self._fits(size))
-
-    def _fits(self, size: int) -> bool:
-        # The stem is two strides of 2 without padding, then a pooling, each with convolutions that take 2 pixels away.
-        for window, stride in ((3, 2), (3, 1), (3, 2), (3, 1), (3, 2), (3, 2)):
-            size = (size - window) // stride + 1
-        aux = (size - self.aux_pool[0]) // self.aux_pool[1] + 1
-        return size >= 3 and (not self.aux_head or aux >= self.aux_size)
+        window, stride = self.aux_pool
+        size = max(3, (self.aux_size - 1) * stride + window) if self.aux_head else 3
+        # Backwards: the first reduction, a pooling, conv4a, a pooling, conv2a and conv1a; conv2b keeps the size.
+        for stride in (2, 2, 1, 2, 1, 2):
+            size = (size - 1) * stride + 3
+        return size
 
     def constraints(self) -> Iterator[str]:
         if self.aux_head and not self.num_classes:

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..field import choice, flag, fraction, positive, whole
 from ..parts import IMAGE, batch_norm, block, conv, nested
-from ..spec import Init, Part, Spec, Tensor
+from ..spec import Init, Part, Tensor
+from ..vision import ImageSpec
 from .spatial_attention import SpatialAttention
 from .squeeze_excitation import SqueezeExcitation
 
@@ -20,7 +21,7 @@ SMALL = {"in_channels": 4, "out_channels": 4, "image_size": 6}
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResidualBlock(Spec):
+class ResidualBlock(ImageSpec):
     """relu(F(x) + x): a few convolutions F, and a shortcut around them.
 
     Source: He et al., "Deep residual learning for image recognition", CVPR 2016; eq. 1 and 2, figure 5 for both kinds
@@ -111,9 +112,6 @@ class ResidualBlock(Spec):
             yield "widening is of a bottleneck, and this block is basic"
         if self.attention != "none" and self.out_channels % self.reduction:
             yield f"out_channels {self.out_channels} is not divisible by reduction {self.reduction}"
-
-    def inputs(self) -> tuple[Tensor, ...]:
-        return (Tensor("image", IMAGE, (None, self.image_size, self.image_size, self.in_channels)),)
 
     def outputs(self) -> tuple[Tensor, ...]:
         size = -(-self.image_size // self.stride)

@@ -68,7 +68,7 @@ class ResNet(ImageClassifier):
         stem: `imagenet` is a 7x7 convolution of stride 2 and a 3x3 maximum pooling of stride 2, `cifar` one 3x3
             convolution of stride 1.
         attention_placement: `blocks` puts it into every block, `end` once behind the last stage.
-        dropout_rate: before the head.
+        dropout_rate: before the head, if there is one.
         block, stride_on, widening, conv_bias, attention, reduction: see core/architectures/residual_block.py.
         norm_epsilon, norm_momentum: added to the variance; weight of the new batch in the running statistics.
         running_variance: divide by n - 1 (`unbiased`) or by n (`biased`) in the running variance.
@@ -159,7 +159,7 @@ class ResNet(ImageClassifier):
         return self.block_spec(3, 0).out_channels
 
     def smallest_size(self) -> int:
-        """The stages halve an image three times."""
+        """Eight pixels, by choice: padding would let a single one through, and the network see nothing but it."""
         return 8
 
     def constraints(self) -> Iterator[str]:
@@ -211,8 +211,8 @@ class ResNet(ImageClassifier):
         if self.attention_at_end:
             yield from attention_parts("attention", self.attention, self.num_features, self.reduction)
         yield Part("avgpool", (IMAGE,), VECTOR)
-        yield block("dropout", VECTOR)
         if self.num_classes:
+            yield block("dropout", VECTOR)
             yield dense("fc", self.num_features, self.num_classes, XAVIER)
 
     @classmethod

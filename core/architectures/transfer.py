@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -73,6 +73,7 @@ class Transfer(ImageClassifier):
         kind = registry.classes().get(registry.presets().get(self.backbone, (self.backbone,))[0])
         if kind is None or not issubclass(kind, ImageClassifier) or kind is Transfer:
             known = [name for name, found in registry.classes().items() if issubclass(found, ImageClassifier)]
+            known.remove(self.name)
             known += [name for name, (owner, _) in registry.presets().items() if owner in known]
             yield f"backbone {self.backbone!r} is no image classifier{nearest(self.backbone, known)}"
             return
@@ -90,8 +91,8 @@ class Transfer(ImageClassifier):
     def backbone_spec(self) -> ImageClassifier:
         """The backbone without its head. Raises SpecError as its own spec does, as for an image that is too small."""
         sizes = {"image_size": self.image_size, "in_channels": self.in_channels}
-        spec: ImageClassifier = registry.make(self.backbone, **sizes, num_classes=0)
-        return spec
+        whole_spec: ImageClassifier = registry.make(self.backbone, **sizes)
+        return whole_spec.headless()
 
     def shrunk(self) -> Transfer:
         """Images of the size that the backbone is checked with."""
@@ -118,6 +119,15 @@ class Transfer(ImageClassifier):
         yield block("head.dropout", VECTOR)
         yield dense("head.classes", self.hidden, self.num_classes, XAVIER)
         yield Part("head", (VECTOR,), VECTOR)
+
+    def resized(self, state: State, image_size: int, *, method: str, antialias: bool) -> tuple[Self, State]:
+        """The network for images of another size, as its backbone sees to it."""
+        inside = {
+            name.removeprefix("backbone."): array for name, array in state.items() if name.startswith("backbone.")
+        }
+        _, moved = own.resized(inside, image_size, method=method, antialias=antialias)
+        renamed = {f"{prefix}{name}": array for name, array in moved.items()}
+        return self.replace(image_size=image_size), {**state, **renamed}
 
     def with_backbone(self, state: Mapping[str, Any], seed: int = 0) -> State:
         """The initial state with a trained backbone, whose state without a head `load_pretrained` gives.

@@ -35,8 +35,14 @@ class Preprocess(Technique):
         mean, deviation: of each channel, after scaling, in the order of the result.
         channel_order: of the result, `rgb` or `bgr`; photographs are given as red, green, blue.
 
-    The presets `preprocess_caffe` and `preprocess_symmetric` are what the weights of keras.applications' ResNets and
-    Inception-v3 expect; its DenseNets, torchvision's networks and timm's expect the first.
+    The defaults are those of torchvision's first weights and, in mean and deviation, of most. What a set of weights was
+    trained on is said where it comes from, and that counts: torchvision's second ResNets resize to 232 pixels, its
+    Inception v3 to 342 with a crop of 299 (`weights.transforms()`); timm's are bicubic with crops of their own, and its
+    Vision Transformers have a mean and a deviation of 0.5 (`pretrained_cfg`). `preprocess_caffe`, `preprocess`
+    and `preprocess_symmetric` have the means and deviations of keras.applications' ResNets, DenseNets and Inception v3;
+    `preprocess_timm_vit` is that of timm's Vision Transformers at 224 pixels.
+
+    Keras must know the size of the photographs when a model is made of the layer; PyTorch need not.
 
     Raises SpecError for a crop larger than the resized side, and for a deviation that is not above 0.
 
@@ -60,6 +66,12 @@ class Preprocess(Technique):
             "mean": (103.939, 116.779, 123.68),
             "deviation": (1.0, 1.0, 1.0),
             "channel_order": "bgr",
+        },
+        "preprocess_timm_vit": {
+            "resize_size": 248,
+            "interpolation": "bicubic",
+            "mean": (0.5, 0.5, 0.5),
+            "deviation": (0.5, 0.5, 0.5),
         },
         "preprocess_symmetric": {
             "resize_size": 342,

@@ -33,7 +33,7 @@ class ResNet(SpecModel):
         if spec.attention_at_end:
             self.attention = attention(spec.attention, spec.num_features, spec.reduction)
         self.avgpool = layers.GlobalAveragePooling2D()
-        self.dropout = dropout.build(Dropout(rate=spec.dropout_rate))
+        self.dropout = dropout.build(Dropout(rate=spec.dropout_rate)) if spec.num_classes else layers.Identity()
         self.fc = layers.Dense(spec.num_classes) if spec.num_classes else layers.Identity()
 
     def call(self, image: Any, training: bool = False) -> Any:

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from ...core.errors import SpecError
 from ...core.resample import matrix
 from ...core.technique import Arrays
 from ...core.techniques.preprocess import Preprocess as Spec
@@ -26,6 +27,8 @@ class Preprocess(keras.layers.Layer):
     def call(self, images: Any) -> Any:
         spec = self.spec
         x = ops.cast(images, self.compute_dtype)  # (batch, height, width, channels)
+        if None in x.shape[1:3]:
+            raise SpecError("preprocess: Keras must know the height and width of the photographs; give Input both")
         height, width = spec.resized(*x.shape[1:3])
         x = resize(spec, x, height, width)
         top, left = spec.corner(height, width)

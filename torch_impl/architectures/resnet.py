@@ -30,7 +30,7 @@ class ResNet(nn.Module):
         if spec.attention_at_end:
             self.attention = attention(spec.attention, spec.num_features, spec.reduction)
         self.avgpool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        self.dropout = dropout.build(Dropout(rate=spec.dropout_rate))
+        self.dropout = dropout.build(Dropout(rate=spec.dropout_rate)) if spec.num_classes else nn.Identity()
         self.fc = nn.Linear(spec.num_features, spec.num_classes) if spec.num_classes else nn.Identity()
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
