@@ -122,9 +122,8 @@ class Transfer(ImageClassifier):
 
     def resized(self, state: State, image_size: int, *, method: str, antialias: bool) -> tuple[Self, State]:
         """The network for images of another size, as its backbone sees to it."""
-        inside = {
-            name.removeprefix("backbone."): array for name, array in state.items() if name.startswith("backbone.")
-        }
+        own, prefix = self.backbone_spec(), "backbone."
+        inside = {weight.name: state[f"{prefix}{weight.name}"] for weight in own.weights()}
         _, moved = own.resized(inside, image_size, method=method, antialias=antialias)
         renamed = {f"{prefix}{name}": array for name, array in moved.items()}
         return self.replace(image_size=image_size), {**state, **renamed}
