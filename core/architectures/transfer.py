@@ -80,8 +80,8 @@ class Transfer(ImageClassifier):
         names = [weight.name for weight in self.backbone_spec().weights()]
         for prefix in self.frozen:
             if not any(begins(name, prefix) for name in names):
-                owners = dict.fromkeys(name.rpartition(".")[0] for name in names)
-                yield f"frozen: no weight of {self.backbone} begins with {prefix!r}{nearest(prefix, owners)}"
+                parts = {".".join(name.split(".")[: prefix.count(".") + 1]) for name in names}
+                yield f"frozen: no weight of {self.backbone} begins with {prefix!r}{nearest(prefix, sorted(parts))}"
 
     @property
     def num_features(self) -> int:
