@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 TITLE = "Image classifiers, against torchvision and keras.applications"
-BATCH, THREADS, ROUNDS = 16, 2, 7
+BATCH, THREADS, ROUNDS = 16, 2, 5
 TORCH = {"resnet18": 128, "resnet50": 128, "densenet121": 96, "googlenet": 128, "inception_v3": 128, "vit_b_32": 224}
 KERAS = {"resnet50_keras": ("ResNet50", 96), "densenet121_keras": ("DenseNet121", 96),
          "inception_v3_keras": ("InceptionV3", 128)}  # fmt: skip

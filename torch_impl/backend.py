@@ -298,10 +298,12 @@ def _tapped(model: nn.Module, spec: Spec, calls: dict[str, Call] | None) -> Iter
     def record(part: Part) -> Any:
         def hook(_: nn.Module, args: tuple[Any, ...], output: torch.Tensor) -> None:
             inputs = tuple(
-                None if tensor is None else to_canonical(_numpy(tensor), axes, part.factors)
+                None if tensor is None else to_canonical(_numpy(tensor).copy(), axes, part.factors)
                 for axes, tensor in zip(part.inputs, args, strict=False)
             )
-            calls[part.name] = Call(inputs, to_canonical(_numpy(output), part.output, part.factors))  # type: ignore[index]
+            # A copy: the next operation may work in place.
+            result = to_canonical(_numpy(output).copy(), part.output, part.factors)
+            calls[part.name] = Call(inputs, result)  # type: ignore[index]
 
         return hook
 

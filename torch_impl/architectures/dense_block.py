@@ -48,8 +48,8 @@ class DenseLayer(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.bottleneck:
-            x = self.conv1(F.relu(self.norm1(x)))
-        return self.conv2(F.relu(self.norm2(x)))
+            x = self.conv1(F.relu(self.norm1(x), inplace=True))
+        return self.conv2(F.relu(self.norm2(x), inplace=True))
 
 
 def norm(spec: Spec, channels: int) -> nn.Module:

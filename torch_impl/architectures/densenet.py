@@ -33,11 +33,11 @@ class DenseNet(nn.Module):
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         x = self.stem_conv(image)
         if self.spec.stem == "imagenet":
-            x = self.stem_pool(F.relu(self.stem_norm(x)))
+            x = self.stem_pool(F.relu(self.stem_norm(x), inplace=True))
         for block, transition in zip(self.blocks, self.transitions, strict=False):
             x = transition(block(x))
         x = self.blocks[-1](x)
-        x = F.relu(self.norm(x))
+        x = F.relu(self.norm(x), inplace=True)
         x = self.average(x)  # (batch, channels, height, width) -> (batch, channels)
         return self.head(x)
 
@@ -50,7 +50,7 @@ class Transition(nn.Module):
         self.pool = nn.AvgPool2d(2, stride=2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.pool(self.conv(F.relu(self.norm(x))))
+        return self.pool(self.conv(F.relu(self.norm(x), inplace=True)))
 
 
 def build(spec: Spec) -> DenseNet:

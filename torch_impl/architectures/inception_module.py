@@ -52,7 +52,7 @@ class ConvNorm(nn.Module):
         self.bn = batch_norm.build(norm, outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return F.relu(self.bn(self.conv(x)))
+        return F.relu(self.bn(self.conv(x)), inplace=True)
 
 
 def build(spec: Spec) -> InceptionModule:

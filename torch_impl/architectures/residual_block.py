@@ -35,13 +35,13 @@ class ResidualBlock(nn.Module):
         self.shortcut = Projection(spec) if spec.projects else nn.Identity()
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        x = F.relu(self.bn1(self.conv1(image)))
+        x = F.relu(self.bn1(self.conv1(image)), inplace=True)
         x = self.bn2(self.conv2(x))
         if self.spec.block == "bottleneck":
-            x = self.bn3(self.conv3(F.relu(x)))
+            x = self.bn3(self.conv3(F.relu(x, inplace=True)))
         if self.spec.attention != "none":
             x = self.attention(x)
-        return F.relu(x + self.shortcut(image))
+        return F.relu(x + self.shortcut(image), inplace=True)
 
 
 class Projection(nn.Module):

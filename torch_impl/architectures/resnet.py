@@ -34,7 +34,7 @@ class ResNet(nn.Module):
         self.fc = nn.Linear(spec.num_features, spec.num_classes) if spec.num_classes else nn.Identity()
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        x = F.relu(self.bn1(self.conv1(image)))
+        x = F.relu(self.bn1(self.conv1(image)), inplace=True)
         x = self.maxpool(x)
         for blocks in (self.layer1, self.layer2, self.layer3, self.layer4):
             x = blocks(x)
