@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import keras
 
+from ..core.address import cached
 from ..core.errors import CheckpointError, DiglotError
 from ..core.source import Source
 from ..core.spec import Spec
@@ -26,7 +26,7 @@ def fetch(name: str, spec: Spec, source: Source) -> Any:
         if name == "imagenet":
             return library(spec, source, "float32", "imagenet")
         if "://" in name:
-            return Path(keras.utils.get_file(Path(urlparse(name).path).name, name, cache_subdir="models"))
+            return Path(keras.utils.get_file(cached(name), name, cache_subdir="models"))
     except Exception as error:  # Keras raises a plain Exception where a download fails
         if isinstance(error, DiglotError):
             raise

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import torch
 
+from ..core.address import cached, name_in
 from ..core.errors import CheckpointError, MissingFrameworkError
 from ..core.source import Source
 from ..core.spec import Spec
+from .foreign import SUFFIXES
 
-HASH = re.compile(r"-([a-f0-9]{8,})\.")
-SUFFIXES = (".pt", ".pth", ".bin", ".tar", ".safetensors")
+HASH = re.compile(r"-([a-f0-9]{8,})\.")  # the content's own, as torchvision and timm name their files
 
 
 def fetch(name: str, spec: Spec, source: Source) -> Any:
@@ -33,14 +34,14 @@ def fetch(name: str, spec: Spec, source: Source) -> Any:
 
 def _download(url: str) -> Path:
     folder = Path(torch.hub.get_dir(), "checkpoints")
-    path = folder / Path(urlparse(url).path).name
-    if not path.exists():
-        known = HASH.search(path.name)
-        try:
+    try:
+        known = HASH.search(name_in(url))
+        path = folder / (name_in(url) if known else cached(url))
+        if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(url, str(path), known[1] if known else None, progress=False)
-        except (OSError, ValueError, RuntimeError) as error:
-            raise CheckpointError(f"{url} could not be downloaded: {error}") from error
+    except (OSError, ValueError, RuntimeError, HTTPException) as error:
+        raise CheckpointError(f"{url} could not be downloaded: {error}") from error
     return path
 
 
