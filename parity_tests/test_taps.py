@@ -94,6 +94,33 @@ class Taps(unittest.TestCase):
                 diglot.taps(model, given)
             self.assertEqual(str(caught.exception), sentence)
 
+    @parameterized.expand(
+        [
+            (
+                "vit_small",
+                (16, 16, 2),
+                "this vit takes images of 12 pixels only, since it has a position for each patch",
+            ),
+            ("vit_small_sinusoidal", (16, 16, 2), "this vit takes images of 12 pixels only"),
+            ("vit_small", (13, 13, 2), "vit: image_size 13 is not divisible by patch_size 4"),
+            ("resnet_small", (0, 0, 3), "resnet: image_size must be a whole number, at least 1, not 0"),
+            ("resnet_small", (12, 16, 3), "resnet takes square images, not of 12 by 16 pixels"),
+            ("inception_small_features", (4, 4, 1), "inception: image_size 4 is too small; this network needs images "),
+        ]
+    )
+    def test_images_of_another_size(self, name: str, shape: tuple[int, ...], sentence: str) -> None:
+        for side in SIDES:
+            model = diglot.build(diglot.spec(name), side)
+            with self.assertRaises(SpecError) as caught:
+                diglot.taps(model, np.zeros((2, *shape)))
+            self.assertTrue(str(caught.exception).startswith(sentence), caught.exception)
+
+    @parameterized.expand([("resnet_small", 40), ("residual_block_small", 9), ("transfer_small", 20)])
+    def test_images_of_any_size(self, name: str, size: int) -> None:
+        for side in SIDES:
+            spec = diglot.spec(name)
+            self.assertTrue(diglot.taps(diglot.build(spec, side), np.zeros((1, size, size, spec.in_channels))))
+
     def test_of_something_else(self) -> None:
         with self.assertRaises(StateError):
             diglot.taps(object(), np.zeros(3))
