@@ -17,7 +17,7 @@ from .axes import rearrange, sizes_of
 from .errors import SpecError, StateError
 from .layout import leaf, native
 from .source import SEPARATORS, SLICE, Source, current, matches, translated
-from .spec import Spec, Weight
+from .spec import Spec, Weight, rounded
 from .state import State
 
 SHOWN = 3  # names of a kind in an error
@@ -118,12 +118,25 @@ def shapes_of(found: Iterable[Place]) -> dict[str, tuple[int, ...]]:
     return {place.name: place.shape for place in found}
 
 
-def head(spec: Spec, source: Source) -> set[str]:
-    """The names of the head that a spec without classes leaves away."""
-    if spec.fields().get("num_classes", 1) != 0:
-        return set()
-    whole = spec.replace(num_classes=1000)
-    return {place.name for place in places(whole, source)} - {place.name for place in places(spec, source)}
+def unmet(spec: Spec, source: Source) -> dict[str, Any]:
+    """The fields that a source's own networks have other values of, with these values."""
+    fields = spec.fields()
+    return {key: value for key, value in source.requires if fields.get(key) not in (value, _rounded(value))}
+
+
+def _rounded(value: Any) -> Any:
+    return rounded(value) if isinstance(value, float) else value
+
+
+def with_head(spec: Spec) -> tuple[Spec, ...]:
+    """A spec without classes as it is with them, if it can be."""
+    return (spec.replace(num_classes=1000),) if spec.fields().get("num_classes") == 0 else ()
+
+
+def head(spec: Spec, source: Source) -> tuple[Place, ...]:
+    """The places of the head that a spec without classes leaves away."""
+    wanted = {place.name for place in places(spec, source)}
+    return tuple(place for whole in with_head(spec) for place in places(whole, source) if place.name not in wanted)
 
 
 def match(spec: Spec, source: Source, shapes: Shapes, label: str = "the weights") -> dict[str, str]:
@@ -133,8 +146,9 @@ def match(spec: Spec, source: Source, shapes: Shapes, label: str = "the weights"
     """
     found = places(spec, source)
     wanted = shapes_of(found)
-    names = named(found, source, shapes)
-    unwanted = head(spec, source)
+    beside = head(spec, source)
+    names = named((*found, *beside), source, shapes)
+    unwanted = shapes_of(beside)
     missing = [name for name in wanted if name not in names]
     extra = [key for key in names if not (key in wanted or key in unwanted or is_left_out(source, key))]
     wrong = [key for key in wanted if key in names and tuple(shapes[names[key]]) != wanted[key]]

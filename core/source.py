@@ -17,6 +17,7 @@ import functools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 Rule = tuple[str, str] | tuple[str, str, str]
 SEPARATORS = {"torch": ".", "keras": "/"}
@@ -30,12 +31,15 @@ class Source:
 
     `side` is its framework, `torch` or `keras`. `aliases` are `(old, new)` spellings of names in older files, as in a
     rule. `left_out` are patterns of names that their files hold and that a spec without these parts leaves out.
+    `requires` are `(field, value)` of their networks: what no name and no shape would tell, and what leads from the
+    spec of another library's network to theirs.
     """
 
     side: str
     rules: tuple[Rule, ...] = ()
     aliases: tuple[tuple[str, str], ...] = ()
     left_out: tuple[str, ...] = ()
+    requires: tuple[tuple[str, Any], ...] = ()
 
 
 @functools.cache

@@ -19,7 +19,7 @@ import numpy as np
 from ..core import registry
 from ..core.checkpoint import replacing
 from ..core.errors import CheckpointError, DiglotError, SpecError
-from ..core.foreign import match, numbered
+from ..core.foreign import match, numbered, with_head
 from ..core.source import Source
 from ..core.spec import Spec
 from ..core.state import State
@@ -30,6 +30,8 @@ from .hub import library
 SUFFIXES = (".h5", ".keras")
 INSIDE = "model.weights.h5"  # the member of a .keras archive that holds the weights
 EXPANSION = 100
+# What h5py and Keras raise for a damaged file, or for one of another making.
+UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, TypeError, zipfile.BadZipFile)
 
 
 def is_live(item: Any) -> bool:
@@ -63,7 +65,7 @@ def opened(path: Path, spec: Spec, source: Source) -> Iterator[Mapping[str, Any]
                 if held and not any(name.startswith("?") for name in held):
                     yield held
                     return
-        except (OSError, ValueError, RuntimeError, KeyError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             if isinstance(error, DiglotError):
                 raise
             raise CheckpointError(f"{path} is not a readable Keras file ({error}); nothing was loaded") from error
@@ -106,7 +108,7 @@ def read_sibling(path: Path, spec: Spec | None) -> tuple[Spec, State]:
             dtype = _dtype(hdf5.datasets(file, str(path)))
         model = backend.build(found, dtype)
         model.load_weights(path)
-    except (OSError, ValueError, RuntimeError, KeyError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         if isinstance(error, DiglotError):
             raise
         raise CheckpointError(f"{path} holds no weights of {found.name}: {str(error).splitlines()[0]}") from error
@@ -183,16 +185,22 @@ def _unpacked(path: Path, folder: Path) -> Path:
 
 
 def _in_order(path: Path, spec: Spec, source: Source) -> Arrays:
-    model = library(spec, source, "float32")
-    if model is None:
-        raise CheckpointError(
-            f"{path} does not keep the names of its layers, and keras.applications has no model of this spec to "
-            "read it by order; load it into its own model and pass that"
-        )
-    try:
-        model.load_weights(path)
-    except (OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path} does not fit keras.applications' {model.name}: {error}") from error
+    reason: Exception | None = None
+    for candidate in (spec, *with_head(spec)):  # a file with a head fits a model with a head only
+        model = library(candidate, source, "float32")
+        if model is None:
+            raise CheckpointError(
+                f"{path} does not keep the names of its layers, and keras.applications has no model of this spec to "
+                "read it by order; load it into its own model and pass that"
+            )
+        try:
+            model.load_weights(path)
+        except UNREADABLE as error:
+            reason = reason or error
+        else:
+            break
+    else:
+        raise CheckpointError(f"{path} does not fit keras.applications' {model.name}: {reason}") from reason
     warnings.warn(
         f"{path} does not keep the names of its layers: read in the order of keras.applications' {model.name}",
         stacklevel=2,

@@ -36,24 +36,35 @@ def _has(group: Any, name: str) -> bool:
     return name in group.attrs or f"{name}0" in group.attrs
 
 
-def _names(group: Any, name: str) -> list[str]:
+def _names(group: Any, name: str, label: str) -> list[str]:
     """A list of names in the attributes, which Keras splits into numbered ones where it is too long for HDF5."""
     chunks = [group.attrs[name]] if name in group.attrs else []
     while f"{name}{len(chunks)}" in group.attrs:
         chunks.append(group.attrs[f"{name}{len(chunks)}"])
+    if any(np.ndim(chunk) != 1 for chunk in chunks):
+        raise CheckpointError(f"{label} has no list of names in {name}, so it is damaged or not a file of Keras")
     return [text.decode() if isinstance(text, bytes) else str(text) for chunk in chunks for text in chunk]
 
 
 def _legacy(root: Any, label: str) -> Iterator[tuple[str, h5py.Dataset]]:
-    for layer in _names(root, LAYERS):
+    for layer in _names(root, LAYERS, label):
         group = _inside(root, layer, label)
-        for path in _names(group, "weight_names"):
+        for path in _names(group, "weight_names", label):
             variable = re.sub(r":\d+$", "", path.rpartition("/")[2])
             yield f"{layer}/{variable}", _inside(group, path, label)
 
 
-def _present(root: Any, label: str, path: tuple[str, ...] = ()) -> Iterator[tuple[str, h5py.Dataset]]:
-    """The layout of Keras 3: a group per layer, in it `vars` with the layer's name and its numbered variables."""
+def _present(
+    root: Any, label: str, path: tuple[str, ...] = (), seen: set[int] | None = None
+) -> Iterator[tuple[str, h5py.Dataset]]:
+    """The layout of Keras 3: a group per layer, in it `vars` with the layer's name and its numbered variables.
+
+    A group that is linked twice is refused, because links to links would multiply without end.
+    """
+    seen, address = set() if seen is None else seen, h5py.h5o.get_info(root.id).addr
+    if address in seen:
+        raise CheckpointError(f"{label} holds one group twice, again at {'/'.join(path)}, as no file of Keras does")
+    seen.add(address)
     for key in root:
         if key in ("optimizer", "metrics", "seed_generator") or key.endswith("seed_generator"):
             continue
@@ -61,7 +72,7 @@ def _present(root: Any, label: str, path: tuple[str, ...] = ()) -> Iterator[tupl
         if not isinstance(child, h5py.Group):
             continue
         if key != "vars":
-            yield from _present(child, label, (*path, key))
+            yield from _present(child, label, (*path, key), seen)
         elif len(child):
             name = child.attrs.get("name")
             layer = name if isinstance(name, str) else f"?{'/'.join(path)}"
