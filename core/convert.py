@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from . import checkpoint, pretrained
-from .errors import CheckpointError, SpecError
+from . import checkpoint, foreign, pretrained, variants
+from .errors import CheckpointError, DiglotError, SpecError, StateError
 from .source import Source
 from .spec import Spec
 from .state import State, fit
@@ -23,13 +23,14 @@ def convert(origin: Any, target: str | os.PathLike[str], spec: Spec | None, sour
     library's. Raises SpecError where a spec is needed and not given, and CheckpointError for an unreadable origin or a
     suffix that stands for no form.
     """
+    origin = pretrained.given(origin)
     if source is not None and is_canonical(origin):
         found, state = _canonical(Path(origin), spec)
         pretrained.export(found, state, Path(target), source)
         return found
     form = _form(Path(target))
     if source is None:
-        found, state = _own(Path(origin), spec)
+        found, state = _own(origin, spec)
     elif spec is None:
         raise SpecError(f"the weights of {source} do not say which network they are of; give a spec")
     else:
@@ -59,7 +60,7 @@ def _form(path: Path) -> str:
         if path.name.endswith(suffix):
             return suffix
     raise CheckpointError(
-        f"{path} must end in {', '.join((CANONICAL, *SIBLINGS))}, which say in which form to write it"
+        f"{path} must end in {', '.join((CANONICAL, *SIBLINGS))}, which say which of Diglot's own forms it has"
     )
 
 
@@ -74,12 +75,43 @@ def _canonical(path: Path, spec: Spec | None) -> tuple[Spec, State]:
     return found, state
 
 
-def _own(path: Path, spec: Spec | None) -> tuple[Spec, State]:
+def _own(origin: Any, spec: Spec | None) -> tuple[Spec, State]:
+    if not isinstance(origin, str | os.PathLike):
+        raise CheckpointError(
+            f"{type(origin).__name__} is no file of Diglot's; of another library's model, give a source"
+        )
+    path = Path(origin)
     if not os.path.isfile(path):
         raise CheckpointError(f"{path} is not a file; nothing was converted")
-    form = _form(path)
-    if form == CANONICAL:
-        return _canonical(path, spec)
-    found, state = _sibling(SIBLINGS[form]).read_sibling(path, spec)
-    fit(found, state)
-    return found, state
+    try:
+        form = _form(path)
+        if form == CANONICAL:
+            return _canonical(path, spec)
+        found, state = _sibling(SIBLINGS[form]).read_sibling(path, spec)
+        fit(found, state)
+        return found, state
+    except (CheckpointError, StateError) as error:
+        if spec is not None and (sentence := _of_a_library(path, spec)):
+            raise type(error)(sentence) from error
+        raise
+
+
+def _of_a_library(path: Path, spec: Spec) -> str:
+    """The sentence for a file that is not Diglot's own but that of a library, or nothing."""
+    side = pretrained.framework_of(path) or "torch"
+    for name, table in spec.SOURCES.items():
+        if table.side != side:
+            continue
+        try:
+            with pretrained.arrays_of(spec, path, table, name) as (arrays, label):
+                shapes = {key: tuple(array.shape) for key, array in arrays.items()}
+        except DiglotError:
+            return ""
+        try:
+            foreign.match(spec, table, shapes, label)
+        except StateError:
+            if sentence := variants.recognised(spec, side, shapes, label):
+                return sentence
+        else:
+            return f"{label} are not in Diglot's own form but in that of {name}; give source={name!r}"
+    return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import importlib
 import os
 import zipfile
@@ -25,16 +26,16 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
 def load(spec: Spec, origin: Any, source: str) -> State:
     """The canonical state out of a library's live model, its file, or what an address or a hub name stands for.
 
+    A member of one of torchvision's enumerations of weights is as good as its name.
     Raises SpecError for an unknown source, CheckpointError for a bad file, and StateError where the weights do not fit.
     """
     table = source_of(spec, source)
-    with arrays_of(spec, origin, table, source) as (arrays, label):
+    with arrays_of(spec, given(origin), table, source) as (arrays, label):
         shapes = {name: tuple(array.shape) for name, array in arrays.items()}
         try:
             state = foreign.to_canonical(spec, table, arrays, label)
         except StateError as error:
-            likely = variants.variants(table.side, shapes)
-            raise StateError(variants.explained(spec, source, likely, label, str(error)), error.weights) from error
+            raise StateError(variants.explained(spec, source, shapes, label, str(error)), error.weights) from error
     fit(spec, state)
     return state
 
@@ -62,12 +63,45 @@ def export(spec: Spec, state: Mapping[str, Any], target: Any, source: str) -> No
     side.write_into(target, {names[name]: array for name, array in arrays.items()})
 
 
+def given(origin: Any) -> Any:
+    """What a user gives, where a member of an enumeration is as good as its name."""
+    if isinstance(origin, enum.Enum) and not isinstance(origin, str):
+        return f"{type(origin).__name__}.{origin.name}"
+    if isinstance(origin, str) and not origin.strip():
+        raise CheckpointError("an empty name is no file, no address and no name on a hub; nothing was loaded")
+    return origin
+
+
 def source_of(spec: Spec, name: str) -> Source:
-    """The table of a source. Raises SpecError that says which ones the spec has."""
+    """The table of a source.
+
+    Raises SpecError that says which ones the spec has, or what their networks have that no name would tell.
+    """
+    if hasattr(spec, "with_backbone"):
+        raise SpecError(
+            f"{spec.name} has no weights in any library, only its backbone has: load for spec.backbone_spec(), then "
+            "give the state to spec.with_backbone(state)"
+        )
     if not isinstance(name, str) or name not in spec.SOURCES:
         known = f"the sources {', '.join(spec.SOURCES)}, and no" if spec.SOURCES else "no sources, and so no"
         raise SpecError(f"{spec.name} has {known} {name!r}{nearest(str(name), spec.SOURCES)}")
-    return spec.SOURCES[name]
+    table = spec.SOURCES[name]
+    if other := foreign.unmet(spec, table):
+        raise SpecError(_of_another(spec, name, table, other))
+    return table
+
+
+def _of_another(spec: Spec, name: str, table: Source, other: Mapping[str, Any]) -> str:
+    """The sentence for a spec whose constants are another library's, which its weights would not betray."""
+    try:
+        presets = variants.alike(spec.replace(**other), table)
+    except SpecError:
+        presets = []
+    theirs = " and ".join(f"{field} {value}" for field, value in other.items())
+    ours = " and ".join(str(spec.fields().get(field)) for field in other)
+    asked = f"ask for {' or '.join(presets)}" if presets else f"give {variants.values(other.items())}"
+    library = f"{name}'" if name.endswith("s") else f"{name}'s"
+    return f"{library} {type(spec).__name__}s have {theirs}, and this {spec.name} {ours}; {asked}"
 
 
 def side_of(source: Source, file: str = "foreign") -> Any:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from . import registry
 from .errors import SpecError
-from .foreign import Place, Shapes, is_left_out, named, places, shapes_of
+from .foreign import Place, Shapes, head, is_left_out, named, places, shapes_of, unmet
 from .source import Source
 from .spec import Spec
 
 REFINED = 8  # of the likeliest presets, it is asked whether their weights are these but for what FREE names
-FREE = {"num_classes": ("class", "classes"), "in_channels": ("channel", "channels")}  # what a file alone can tell
+# What a file alone can tell.
+FREE = {"num_classes": "{} class{}", "in_channels": "{} channel{}", "image_size": "images of {} pixel{}"}
+STEPS = 512  # patches along the largest image that is thought of
 
 
 @dataclass(frozen=True)
@@ -27,9 +30,19 @@ class Variant:
     share: float
 
     def __str__(self) -> str:
-        words = [f"{value} {FREE[field][value != 1]}" for field, value in self.changes if value]
+        words = [counted(field, value) for field, value in self.changes if value]
         text = f"{self.preset}{' with ' if words else ''}{' and '.join(words)}"
         return f"{text} without a head" if ("num_classes", 0) in self.changes else text
+
+
+def counted(field: str, value: int) -> str:
+    """A number of what a field counts, `10 classes`."""
+    return FREE[field].format(value, "" if value == 1 else "es" if field == "num_classes" else "s")
+
+
+def values(changes: Iterable[tuple[str, Any]]) -> str:
+    """Fields as arguments, `num_classes=10, in_channels=1`."""
+    return ", ".join(f"{field}={value!r}" for field, value in changes)
 
 
 def variants(side: str, shapes: Shapes) -> list[Variant]:
@@ -38,7 +51,8 @@ def variants(side: str, shapes: Shapes) -> list[Variant]:
     for preset, (owner, _) in registry.presets().items():
         if owner in registry.architectures():
             spec: Spec = registry.make(preset)
-            tables = [(name, source) for name, source in spec.SOURCES.items() if source.side == side]
+            tables = [(name, source) for name, source in spec.SOURCES.items()
+                      if source.side == side and not unmet(spec, source)]  # fmt: skip
             found += [(_variant(preset, spec, name, source, shapes), spec, source) for name, source in tables]
     found.sort(key=lambda item: -item[0].share)
     refined = [_refined(*item, shapes) for item in found[:REFINED]]
@@ -46,27 +60,22 @@ def variants(side: str, shapes: Shapes) -> list[Variant]:
 
 
 def alike(spec: Spec, source: Source) -> list[str]:
-    """The presets whose weights have the spec's names and shapes under a source, a different head aside."""
+    """The source's own presets whose weights have the spec's names and shapes, what is FREE aside."""
     shapes = shapes_of(places(spec, source))
     found = []
     for preset, fields in spec.PRESETS.items():
         other = type(spec)(**fields)
-        if _refined(_variant(preset, other, "", source, shapes), other, source, shapes).share == 1:
+        variant = _refined(_variant(preset, other, "", source, shapes), other, source, shapes)
+        if variant.share == 1 and not unmet(other, source):
             found.append(preset)
     return found
 
 
-def explained(spec: Spec, source: str, likely: list[Variant], label: str, complaint: str) -> str:
+def explained(spec: Spec, source: str, shapes: Shapes, label: str, complaint: str) -> str:
     """The sentence for weights that do not fit the spec: what they are, where that is known, or what they are near."""
-    exact = [item for item in likely if item.share == 1]
-    exact = [item for item in exact if item.source == source] or exact
-    exact = [item for item in exact if len(item.changes) == min(len(other.changes) for other in exact)]
-    if exact:
-        first = exact[0]
-        changes = "".join(f", {field}={value}" for field, value in first.changes)
-        other = f" with source={first.source!r}" if first.source != source else ""
-        asked = f"diglot.spec({first.preset!r}{changes}){other}"
-        return f"{label} are those of {' or '.join(map(str, exact))}, not of this {spec.name}; ask for {asked}"
+    likely = variants(spec.SOURCES[source].side, shapes)
+    if sentence := _differently(spec, source, shapes, label) or _those_of(likely, spec, source, label):
+        return sentence
     if not likely or not likely[0].share:
         return complaint
     best = likely[0]
@@ -74,9 +83,48 @@ def explained(spec: Spec, source: str, likely: list[Variant], label: str, compla
     return f"{complaint}; the nearest preset: {nearly}"
 
 
+def recognised(spec: Spec, side: str, shapes: Shapes, label: str) -> str:
+    """The sentence for weights of a side that are another preset's under some source, or nothing."""
+    return _those_of(variants(side, shapes), spec, "", label)
+
+
+def _differently(spec: Spec, source: str, shapes: Shapes, label: str) -> str:
+    """The sentence for weights that differ from the spec's by what is FREE alone, or nothing."""
+    table, fields = spec.SOURCES[source], spec.fields()
+    found = _refined(_variant(spec.name, spec, source, table, shapes), spec, table, shapes)
+    changes = [item for item in found.changes if item[0] != "num_classes" or fields["num_classes"]]
+    if found.share < 1 or not changes:
+        return ""
+    said, more = [], ""
+    for field, value in changes:
+        if field == "image_size":
+            said.append(f"positions for {counted(field, value)}, and this {spec.name} for {fields[field]}")
+            more += ", and then use diglot.resize"
+        elif value:
+            said.append(f"{counted(field, value)}, and this {spec.name} {fields[field]}")
+            more += ", or with 0 to leave the head away" if field == "num_classes" and len(changes) == 1 else ""
+        else:
+            said.append(f"no head, and this {spec.name} one of {counted(field, fields[field])}")
+    return f"{label} have {'; they have '.join(said)}; load with {values(changes)}{more}"
+
+
+def _those_of(likely: list[Variant], spec: Spec, source: str, label: str) -> str:
+    """The sentence for weights that are exactly those of a preset, or nothing."""
+    exact = [item for item in likely if item.share == 1]
+    exact = [item for item in exact if item.source == source] or exact
+    exact = [item for item in exact if len(item.changes) == min(len(other.changes) for other in exact)]
+    if not exact:
+        return ""
+    first = exact[0]
+    same = list(dict.fromkeys(map(str, (item for item in exact if item.source == first.source))))
+    asked = f"diglot.spec({', '.join(filter(None, (repr(first.preset), values(first.changes))))})"
+    other = f" with source={first.source!r}" if first.source != source else ""
+    return f"{label} are those of {' or '.join(same)}, not of this {spec.name}; ask for {asked}{other}"
+
+
 def _variant(preset: str, spec: Spec, name: str, source: Source, shapes: Shapes) -> Variant:
     base = places(spec, source)
-    wanted, there = shapes_of(base), named(base, source, shapes)
+    wanted, there = shapes_of(base), named((*base, *head(spec, source)), source, shapes)
     held = {
         key: tuple(shapes[actual]) for key, actual in there.items() if key in wanted or not is_left_out(source, key)
     }
@@ -87,7 +135,7 @@ def _variant(preset: str, spec: Spec, name: str, source: Source, shapes: Shapes)
 def _refined(variant: Variant, spec: Spec, source: Source, shapes: Shapes) -> Variant:
     """The same preset with what the shapes themselves tell, where that fits better."""
     base = places(spec, source)
-    held = {key: shapes[actual] for key, actual in named(base, source, shapes).items()}
+    held = {key: shapes[actual] for key, actual in named((*base, *head(spec, source)), source, shapes).items()}
     told = {field: _told(spec, source, base, field, held) for field in FREE if variant.share < 1}
     changes = {field: value for field, value in told.items() if value not in (None, spec.fields().get(field))}
     try:
@@ -103,6 +151,8 @@ def _told(spec: Spec, source: Source, base: tuple[Place, ...], field: str, held:
     if not isinstance(value, int):
         return None
     one: Shapes = shapes_of(base)
+    if field == "image_size":
+        return _size(spec, source, one, held)
     two = _with(spec, source, field, value + 1)
     if not value:  # without a head there is nothing to compare with
         one, two = _with(spec, source, field, 1), _with(spec, source, field, 2)
@@ -113,6 +163,21 @@ def _told(spec: Spec, source: Source, base: tuple[Place, ...], field: str, held:
             times, rest = two[key][axis] - one[key][axis], one[key][axis] - value * (two[key][axis] - one[key][axis])
             return int(held[key][axis] - rest) // times
     return 0 if differing and field == "num_classes" else None
+
+
+def _size(spec: Spec, source: Source, one: Shapes, held: Shapes) -> int | None:
+    """The size of the images that learned positions are for: more positions, larger images."""
+    fields = spec.fields()
+    step = fields.get("patch_size", 1)
+    for key, axis in _differing(one, _with(spec, source, "image_size", fields["image_size"] + step)):
+        if len(held.get(key, ())) == len(one[key]):
+
+            def length(steps: int, key: str = key, axis: int = axis) -> int:
+                return _with(spec, source, "image_size", step * steps)[key][axis]
+
+            steps = 1 + bisect.bisect_left(range(1, STEPS), held[key][axis], key=length)
+            return step * steps if length(steps) == held[key][axis] else None
+    return None
 
 
 def _with(spec: Spec, source: Source, field: str, value: int) -> Shapes:

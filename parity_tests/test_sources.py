@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import unittest
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from unittest import mock
 
 import numpy as np
-import torch
-from diglot.core import backend, compare, foreign, registry
-from diglot.core.errors import CheckpointError, DiglotError, MissingFrameworkError, SpecError, StateError
+from diglot.core import foreign, registry
+from diglot.core.errors import SpecError, StateError
 from diglot.core.field import whole
 from diglot.core.foreign import from_canonical, numbered, places, shapes_of, to_canonical
 from diglot.core.noise import generator
@@ -20,12 +17,9 @@ from diglot.core.parts import batch_norm, conv, dense
 from diglot.core.source import Source, filled, matches
 from diglot.core.spec import Init, Part, Spec, Weight
 from diglot.core.state import random_state
-from diglot.core.verdict import Verdict
 from parameterized import parameterized
 
-import diglot
-
-from . import oracle
+from .files import same
 
 INIT = Init("xavier_uniform")
 SAMPLES = 8
@@ -77,10 +71,6 @@ KERAS = Source(
 SPEC = Attended()
 STATE = random_state(SPEC, 1)
 ARRAYS = {"torch": from_canonical(SPEC, TORCH, STATE), "keras": from_canonical(SPEC, KERAS, STATE)}
-
-
-def same(one: Any, other: Any) -> bool:
-    return all(item.verdict is Verdict.EQUAL for item in compare.bitwise(one, other))
 
 
 class Language(unittest.TestCase):
@@ -259,151 +249,3 @@ class Tables(unittest.TestCase):
             layer, _, variable = key.rpartition("/")
             arrays[f"{old.get(layer, layer)}/{variable}"] = array
         self.assertTrue(same(to_canonical(spec, table, arrays), state))
-
-
-class Oracle(unittest.TestCase):
-    """A wrong table is found by the library's own forward pass, even where every shape fits."""
-
-    SPEC = diglot.spec("vit", image_size=16, patch_size=8, num_classes=3, d_model=8, num_heads=2, num_layers=1, d_ff=8)
-
-    def model(self) -> Any:
-        from torchvision.models.vision_transformer import VisionTransformer
-
-        return VisionTransformer(16, 8, num_layers=1, num_heads=2, hidden_dim=8, mlp_dim=8, num_classes=3)
-
-    def verdicts(self) -> set[Verdict]:
-        found = oracle.agreement(self.SPEC, self.model(), "torchvision")
-        return {item.verdict for items in found.values() for item in items}
-
-    def test_the_table_as_it_is(self) -> None:
-        self.assertEqual(self.verdicts(), {Verdict.EQUAL})
-
-    def test_a_second_model_gets_the_same_bits(self) -> None:
-        found = oracle.returned(self.SPEC, self.model(), self.model().double(), "torchvision")
-        self.assertEqual({item.verdict for item in found}, {Verdict.EQUAL})
-
-    def test_slices_in_another_order(self) -> None:
-        table = self.SPEC.SOURCES["torchvision"]
-        swapped = tuple(
-            (ours.replace("query", "k-y").replace("key", "query").replace("k-y", "key"), *rest)
-            for ours, *rest in table.rules
-        )
-        wrong = dataclasses.replace(table, rules=swapped)
-        self.assertNotEqual(wrong, table)
-        with mock.patch.dict(self.SPEC.SOURCES, {"torchvision": wrong}):
-            self.assertEqual(self.verdicts(), {Verdict.DIFFERENT})
-
-
-class Variants(unittest.TestCase):
-    """Weights of another network than the spec are recognised by their names and shapes."""
-
-    def refused(self, spec: Any, other: Any, source: str, table: str = "") -> str:
-        shapes = shapes_of(places(other, other.SOURCES[table or source]))
-        tensors = {name: torch.zeros(shape) for name, shape in shapes.items()}
-        with self.assertRaises(StateError) as caught:
-            diglot.load_pretrained(spec, tensors, source=source)
-        return str(caught.exception)
-
-    @parameterized.expand(
-        [
-            ("another depth", "resnet34", {}, "those of resnet34, not of this resnet; ask for .*'resnet34'.$"),
-            ("and head", "resnet34", {"num_classes": 10}, "resnet34 with 10 classes.*'resnet34', num_classes=10"),
-            ("another head", "resnet18", {"num_classes": 7}, "resnet18 with 7 classes, not of this resnet"),
-            ("without a head", "resnet34", {"num_classes": 0}, "resnet34 without a head"),
-            ("grey", "resnet34", {"in_channels": 1, "num_classes": 1}, "resnet34 with 1 class and 1 channel"),
-            ("no preset", "resnet18", {"num_blocks": (2, 2, 2, 3)}, r"extra: .*nearest preset: 91% of .* of resnet18"),
-        ]
-    )
-    def test_resnet18_is_given(self, case: str, preset: str, changes: dict[str, Any], said: str) -> None:
-        self.assertRegex(self.refused("resnet18", diglot.spec(preset, **changes), "torchvision"), said)
-
-    def test_another_architecture(self) -> None:
-        small = diglot.spec("vit", image_size=16, patch_size=8, d_model=8, num_heads=2, num_layers=1, d_ff=8)
-        text = self.refused("resnet18", small, "torchvision")
-        self.assertIn("missing: conv1.weight (64, 3, 7, 7)", text)
-
-    def test_another_source(self) -> None:
-        preset = registry.checked("vit")[0]
-        text = self.refused(preset, diglot.spec(preset), "torchvision", "timm")
-        self.assertIn(f"those of {preset}, not of this vit; ask for diglot.spec('{preset}') with source='timm'", text)
-
-    def test_weights_that_nobody_knows(self) -> None:
-        with self.assertRaisesRegex(StateError, "extra: a"):
-            diglot.load_pretrained("resnet18", {"a": torch.zeros(2)}, source="torchvision")
-
-
-class Requests(unittest.TestCase):
-    def refused(self, call: Any, *args: Any, **options: Any) -> str:
-        with self.assertRaises(DiglotError) as caught:
-            call(*args, **options)
-        text = str(caught.exception)
-        self.assertEqual(len(text.splitlines()), 1)
-        return text
-
-    def test_an_unknown_source(self) -> None:
-        text = self.refused(diglot.load_pretrained, "resnet18", {}, source="torchvison")
-        self.assertRegex(
-            text, "resnet has the sources torchvision, .*, and no 'torchvison'; did you mean 'torchvision'"
-        )
-        text = self.refused(diglot.load_pretrained, "mlp", {}, source="torchvision")
-        self.assertEqual(text, "mlp has no sources, and so no 'torchvision'")
-
-    def test_what_is_no_model(self) -> None:
-        for origin in ({}, {"a": 1}, 3, None, [1]):
-            text = self.refused(diglot.load_pretrained, "resnet18", origin, source="torchvision")
-            self.assertRegex(text, "is not what the source torchvision reads: a PyTorch model")
-
-    def test_a_source_whose_framework_is_missing(self) -> None:
-        with (
-            mock.patch.object(backend, "missing", return_value=["keras"]),
-            self.assertRaises(MissingFrameworkError) as e,
-        ):
-            diglot.load_pretrained("resnet50_keras", "x.h5", source="keras.applications")
-        self.assertIn("pip install 'diglot[keras]'", str(e.exception))
-
-    def test_whole_numbers_are_not_weights(self) -> None:
-        state = diglot.initial_state(diglot.spec("resnet_small"))
-        tensors = from_canonical(diglot.spec("resnet_small"), Source("torch"), state)
-        given = {name.replace("shortcut.conv", "downsample.0").replace("shortcut.bn", "downsample.1"):
-                 torch.from_numpy(array).long() for name, array in tensors.items()}  # fmt: skip
-        text = self.refused(diglot.load_pretrained, "resnet_small", given, source="torchvision")
-        self.assertIn("must hold float64, float32 or float16 numbers, not int64", text)
-
-    def test_numbers_too_large_for_the_model(self) -> None:
-        spec = diglot.spec("resnet_small")
-        state = diglot.initial_state(spec)
-        held = {name: torch.from_numpy(array.copy()) for name, array in
-                from_canonical(spec, spec.SOURCES["torchvision"], state).items()}  # fmt: skip
-        wide = {name: array.astype("float64") for name, array in state.items()}
-        wide["fc.bias"][0] = 1e300
-        text = self.refused(diglot.export_pretrained, spec, wide, held, source="torchvision")
-        self.assertIn("fc.bias holds numbers that are too large for the model's float32", text)
-        self.assertTrue(same(diglot.load_pretrained(spec, held, source="torchvision"), state))
-
-    def test_a_state_that_may_not_be_written_to(self) -> None:
-        spec = diglot.spec("resnet_small")
-        state = diglot.initial_state(spec)
-        for array in state.values():
-            array.flags.writeable = False
-        for side in ("torch", "keras"):
-            diglot.set_state(model := diglot.build(spec, side), state)
-            read = diglot.get_state(model)
-            self.assertTrue(same(read, state))
-            self.assertTrue(all(array.flags.writeable for array in read.values()))
-
-    def test_export_of_a_state_that_does_not_fit(self) -> None:
-        spec = diglot.spec("resnet_small")
-        self.assertIn(
-            "missing: conv1.kernel", self.refused(diglot.export_pretrained, spec, {}, {}, source="torchvision")
-        )
-
-    def test_export_into_another_model(self) -> None:
-        spec = diglot.spec("resnet_small")
-        text = self.refused(
-            diglot.export_pretrained, spec, diglot.initial_state(spec), torch.nn.Linear(2, 3), source="torchvision"
-        )
-        self.assertIn("the weights of the torchvision model do not fit resnet", text)
-
-    def test_a_checkpoint_error_is_what_is_raised_for_a_missing_file(self) -> None:
-        with self.assertRaises(CheckpointError):
-            diglot.load_pretrained("resnet18", "/nowhere/x.pth", source="torchvision")

@@ -40,6 +40,7 @@ TORCHVISION = Source(
         ("*.denselayer{layer}.norm.{n}.*", "*.denselayer{layer}.norm{n}.*"),
         ("*.denselayer{layer}.conv.{n}.*", "*.denselayer{layer}.conv{n}.*"),
     ),
+    requires=(("norm_epsilon", 1e-5),),
 )
 KERAS_APPLICATIONS = Source(
     "keras",
@@ -56,6 +57,7 @@ KERAS_APPLICATIONS = Source(
         ("head", "predictions"),
     ),
     aliases=(("conv1/*", "conv1_*"), ("fc1000/*", "predictions/*")),
+    requires=(("norm_epsilon", KERAS["norm_epsilon"]),),
 )
 
 

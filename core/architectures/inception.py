@@ -119,7 +119,13 @@ class Inception(ImageClassifier):
         },
     }
     CHECKED: ClassVar[tuple[str, ...]] = tuple(name for name in PRESETS if "small" in name)
-    SOURCES: ClassVar[dict[str, Source]] = {"torchvision": Source("torch", left_out=("aux1.*", "aux2.*"))}
+    SOURCES: ClassVar[dict[str, Source]] = {
+        "torchvision": Source(
+            "torch",
+            left_out=("aux1.*", "aux2.*"),
+            requires=(("ceil_mode", True), ("last_pool_size", 2), ("norm_epsilon", 1e-3)),
+        )
+    }
 
     @property
     def num_features(self) -> int:

@@ -120,9 +120,12 @@ class InceptionV3(ImageClassifier):
                 ("aux.*", "AuxLogits.*"),
             ),
             left_out=("AuxLogits.*",),
+            requires=(("pool_counts_padding", True), ("norm_scale", True), ("norm_epsilon", 1e-3)),
         ),
         "keras.applications": Source(
-            "keras", (("*.conv", "conv2d#"), ("*.bn", "batch_normalization#"), ("fc", "predictions"))
+            "keras",
+            (("*.conv", "conv2d#"), ("*.bn", "batch_normalization#"), ("fc", "predictions")),
+            requires=(("pool_counts_padding", False), ("norm_scale", False), ("norm_epsilon", 1e-3)),
         ),
     }
 

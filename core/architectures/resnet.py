@@ -33,6 +33,7 @@ TORCHVISION = Source(
         ("layer{stage}.{block}.shortcut.conv", "layer{stage}.{block}.downsample.0"),
         ("layer{stage}.{block}.shortcut.bn", "layer{stage}.{block}.downsample.1"),
     ),
+    requires=(("stride_on", "conv2"), ("conv_bias", False), ("norm_epsilon", 1e-5)),
 )
 KERAS_APPLICATIONS = Source(
     "keras",
@@ -46,6 +47,7 @@ KERAS_APPLICATIONS = Source(
         ("fc", "predictions"),
     ),
     aliases=(("probs/*", "predictions/*"),),
+    requires=tuple((field, KERAS[field]) for field in ("block", "stride_on", "conv_bias", "norm_epsilon")),
 )
 
 
