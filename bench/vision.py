@@ -16,9 +16,9 @@ from typing import Any
 
 TITLE = "Image classifiers, against torchvision and keras.applications"
 BATCH, THREADS, ROUNDS = 16, 2, 5
-TORCH = {"resnet18": 128, "resnet50": 128, "densenet121": 96, "googlenet": 128, "inception_v3": 128, "vit_b_32": 224}
+TORCH = {"resnet18": 96, "resnet50": 96, "densenet121": 96, "googlenet": 96, "inception_v3": 96, "vit_b_32": 128}
 KERAS = {"resnet50_keras": ("ResNet50", 96), "densenet121_keras": ("DenseNet121", 96),
-         "inception_v3_keras": ("InceptionV3", 128)}  # fmt: skip
+         "inception_v3_keras": ("InceptionV3", 96)}  # fmt: skip
 
 
 def measure() -> str:
@@ -64,7 +64,8 @@ def torch_pair(preset: str) -> list[list[Any]]:
     import diglot
 
     torch.set_num_threads(THREADS)
-    theirs, size = library(preset), TORCH[preset]
+    size = TORCH[preset]
+    theirs = library(preset, size)
     spec = diglot.spec(preset, image_size=size)
     ours = diglot.build(spec, "torch")
     diglot.set_state(ours, diglot.load_pretrained(spec, theirs, source="torchvision"))
@@ -93,7 +94,7 @@ def torch_pair(preset: str) -> list[list[Any]]:
     return rows(preset, size, "torchvision", tasks)
 
 
-def library(preset: str) -> Any:
+def library(preset: str, size: int) -> Any:
     """torchvision's own model, without auxiliary heads."""
     import torch
 
@@ -102,7 +103,9 @@ def library(preset: str) -> Any:
         operators.define(f"{name}(Tensor a, Tensor b, float c) -> Tensor")
     import torchvision
 
-    options = {"aux_logits": False, "init_weights": False} if preset in ("googlenet", "inception_v3") else {}
+    options: dict[str, Any] = {"image_size": size} if preset.startswith("vit") else {}
+    if preset in ("googlenet", "inception_v3"):
+        options = {"aux_logits": False, "init_weights": False}
     model = getattr(torchvision.models, preset)(weights=None, **options)
     model.operators = operators
     return model
