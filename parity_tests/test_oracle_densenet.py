@@ -21,7 +21,8 @@ import diglot
 from . import oracle
 
 SIZE = 33  # odd on the way: the last transition leaves a row and a column out
-TORCHVISION = [("densenet121", 7_978_856), ("densenet169", 14_149_480), ("densenet201", 20_013_928)]
+TORCHVISION = [("densenet121", 7_978_856), ("densenet161", 28_681_000), ("densenet169", 14_149_480),
+               ("densenet201", 20_013_928)]  # fmt: skip
 KERAS = [("DenseNet121", "densenet121_keras"), ("DenseNet169", "densenet169_keras"),
          ("DenseNet201", "densenet201_keras")]  # fmt: skip
 PAPER = [("densenet40_cifar", "1.0M"), ("densenet_bc100_cifar", "0.8M")]
