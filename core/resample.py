@@ -29,8 +29,7 @@ def matrix(source: int, target: int, *, method: str, antialias: bool) -> NDArray
 
     Raises SpecError for a method other than `bilinear` and `bicubic`, and for a size below one pixel.
     """
-    if method not in REACH:
-        raise SpecError(f"there is no resampling method {method!r}; the methods are {' and '.join(REACH)}")
+    known(method)
     if min(source, target) < 1:
         raise SpecError(f"{source} pixels cannot be resized to {target}; both must be at least 1")
     step = source / target
@@ -45,6 +44,12 @@ def matrix(source: int, target: int, *, method: str, antialias: bool) -> NDArray
     inside[:, -1] += weights[:, margin + source :].sum(axis=1)
     result: NDArray[np.float64] = inside / inside.sum(axis=1, keepdims=True)
     return result
+
+
+def known(method: str) -> None:
+    """Raises SpecError for a method that there is not."""
+    if method not in REACH:
+        raise SpecError(f"there is no resampling method {method!r}; the methods are {' and '.join(REACH)}")
 
 
 def resize(image: Array, height: int, width: int, *, method: str, antialias: bool) -> NDArray[np.float64]:

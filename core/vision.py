@@ -11,6 +11,7 @@ import numpy as np
 from .axes import Array
 from .field import whole
 from .parts import IMAGE, VECTOR
+from .resample import known
 from .spec import Spec, Tensor
 from .state import State, fit
 
@@ -32,6 +33,7 @@ class ImageSpec(Spec):
 
     def resized(self, state: State, image_size: int, *, method: str, antialias: bool) -> tuple[Self, State]:
         """The network for images of another size, with its state there: a convolutional network's stays as it is."""
+        known(method)
         other = self.replace(image_size=image_size)
         fit(other, state)
         return other, dict(state)

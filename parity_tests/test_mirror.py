@@ -22,7 +22,7 @@ FOREIGN = {
     "techniques/preprocess.py": {"resize"},
     "layout.py": {"path", "native", "to_native", "to_canonical", "inputs_to_native", "layer", "variable"},
     "hub.py": {"library"},
-    "backend.py": {"walk", "DifferentiableStatistics"},
+    "backend.py": {"walk"},
 }
 
 

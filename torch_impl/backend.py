@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from ..core import registry
 from ..core.backend import Call, Recipe, Run
@@ -19,6 +18,7 @@ from ..core.noise import Noise
 from ..core.spec import Part, Spec, Tensor
 from ..core.state import State, cast
 from ..core.technique import Arrays, Technique
+from .differentiable import DifferentiableStatistics
 from .initializers import initialise
 from .layout import inputs_to_native, path, to_canonical, to_native
 from .techniques.dropout import Dropout
@@ -224,21 +224,6 @@ def _buffers(model: nn.Module) -> dict[str, torch.Tensor]:
 
 def _trainable(model: nn.Module, spec: Spec) -> dict[Any, torch.Tensor]:
     return {weight: tensor for weight, tensor in _tensors(model, spec).items() if weight.trainable}
-
-
-class DifferentiableStatistics(TorchFunctionMode):
-    """Batch normalisation in evaluation by its formula: the native kernel has no gradient for running statistics."""
-
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), options: Any = None) -> Any:
-        options = options or {}
-        if function is not torch.nn.functional.batch_norm or options["training"]:
-            return function(*args, **options)
-        x, shape = args[0], (-1, *[1] * (args[0].ndim - 2))
-        mean, variance = (statistic.view(shape) for statistic in args[1:3])
-        scale, shift = (options[name] for name in ("weight", "bias"))
-        y = (x - mean) / (variance + options["eps"]).sqrt()
-        y = y if scale is None else y * scale.view(shape)
-        return y if shift is None else y + shift.view(shape)
 
 
 def _loss(model: nn.Module, spec: Spec, tensors: list[torch.Tensor], batch: Arrays, loss: Any) -> torch.Tensor:

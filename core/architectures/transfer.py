@@ -52,7 +52,8 @@ class Transfer(ImageClassifier):
     normalisation in training mode, where its statistics go on moving.
 
     Frameworks differ: PyTorch's `requires_grad=False` leaves batch normalisation's statistics moving, and its module
-    must be kept in evaluation mode; Keras's `trainable = False` means just that.
+    must be kept in evaluation mode, which `train()` of the whole network does and `train()` of a part of it undoes;
+    Keras's `trainable = False` means just that.
     """
 
     backbone: str = word("resnet50")
