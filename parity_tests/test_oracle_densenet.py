@@ -135,7 +135,9 @@ class Recomputed(unittest.TestCase):
     def test_a_compiled_step_of_keras(self) -> None:
         """`fit` traces a graph, in which the recomputation is a part of the gradient."""
         results = []
-        for pair in self.pairs("unbiased"):
+        beside = self.pairs("unbiased")[0]  # the same, moved by a unit, for the floor
+        beside.state = floor.moved(beside.state, 1)
+        for pair in (*self.pairs("unbiased"), beside):
             model = pair.loaded("keras", pair.state)
             batch = pair.batches()[0]
             image, target = tf.convert_to_tensor(batch["image"]), tf.convert_to_tensor(batch["targets"])
@@ -151,9 +153,9 @@ class Recomputed(unittest.TestCase):
             gradients = {str(index): np.asarray(found) for index, found in enumerate(step(image, target))}
             state = backend.load("keras").get_state(model)
             results.append((gradients, buffers(pair.spec, state)))
-        (kept, statistics), (again, moved) = results
-        self.identical(statistics, moved)
-        for found in compare.every(kept, again, floor.movement(kept)):
+        (kept, statistics), (again, recomputed), (moved, _) = results
+        self.identical(statistics, recomputed)
+        for found in compare.every(kept, again, floor.movement(kept, moved)):
             self.assertIs(found.verdict, Verdict.EQUAL, found)
 
     def test_dropout_is_not_drawn_again(self) -> None:

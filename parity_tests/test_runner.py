@@ -68,7 +68,9 @@ class Isolation(unittest.TestCase):
 
 class Plan(unittest.TestCase):
     def test_a_name_stands_for_its_small_presets(self) -> None:
-        self.assertEqual({task.label for task in runner.plan("resnet")}, {"resnet_small", "resnet_small_imagenet"})
+        self.assertEqual(
+            {task.label for task in runner.plan("mlp")}, {"mlp_small", "mlp_small_gelu", "mlp_small_image"}
+        )
         self.assertEqual({task.label for task in runner.plan("resnet18")}, {"resnet18"})
 
     def test_a_spec_object(self) -> None:

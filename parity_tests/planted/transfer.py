@@ -22,7 +22,7 @@ def statistics_move(model: Any) -> None:
     model.train = lambda mode=True: torch.nn.Module.train(model, mode)
 
 
-@partial(ModelBug, "statistics of the frozen part still move", PREFIX, "keras", "forward_training", "backbone.bn1")
+@partial(ModelBug, "frozen norm that only keeps its weights", PREFIX, "keras", "forward_training", "backbone.bn1")
 def frozen_norm_trains(model: Any) -> None:
     model.backbone.bn1.trainable = True
     model.backbone.bn1.gamma.trainable = model.backbone.bn1.beta.trainable = False
