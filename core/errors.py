@@ -25,6 +25,10 @@ class StateError(DiglotError, ValueError):
         self.weights = weights
 
 
+class InputError(SpecError):
+    """What is given to a network cannot be used."""
+
+
 class CheckpointError(DiglotError, ValueError):
     """A checkpoint file cannot be read or written."""
 

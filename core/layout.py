@@ -5,8 +5,8 @@ from __future__ import annotations
 from .axes import SPATIAL, parse, render
 
 LEAVES = {
-    "torch": {"kernel": "weight", "gamma": "weight", "table": "weight", "beta": "bias", "mean": "running_mean",
-              "variance": "running_var"},
+    "torch": {"kernel": "weight", "gamma": "weight", "scale": "weight", "table": "weight", "beta": "bias",
+              "mean": "running_mean", "variance": "running_var"},
     "keras": {"table": "embeddings", "mean": "moving_mean", "variance": "moving_variance"},
 }  # fmt: skip
 RANK = {"batch": 0, "out": 1}

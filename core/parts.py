@@ -73,6 +73,11 @@ def layer_norm(name: str, channels: int, *, layout: str = SEQUENCE) -> Part:
     )
 
 
+def rms_norm(name: str, channels: int, *, layout: str = SEQUENCE) -> Part:
+    """Normalisation by the root mean square over the last axis: a scale and no shift."""
+    return Part(name, (layout,), layout, (Weight(f"{name}.scale", "channels", (channels,), ONES),))
+
+
 def embedding(name: str, rows: int, channels: int, init: Init) -> Part:
     """A table of vectors, looked up by token."""
     return Part(name, ("batch time",), SEQUENCE, (Weight(f"{name}.table", "tokens channels", (rows, channels), init),))

@@ -11,10 +11,11 @@ from .checks import CHECKS
 from .errors import SpecError, nearest
 from .noise import generator
 from .rules import DTYPES
-from .spec import Hyperparameters
+from .spec import Hyperparameters, Spec
 from .technique import Technique
 
 PRECISIONS = ("float64", "float32")
+OF_WEIGHTS = ("training", "round_trip", "file_round_trip")
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def plan(
     tasks = [
         Task(label, spec, check, dtype, seed)
         for label, spec in _specs(names)
-        for check, allowed in (_techniques() if isinstance(spec, Technique) else _architectures())
+        for check, allowed in (_techniques() if isinstance(spec, Technique) else _architectures(spec))
         for dtype in allowed
         if check in wanted and dtype in precisions
     ]
@@ -57,8 +58,13 @@ def plan(
     return tasks
 
 
-def _architectures() -> list[tuple[str, tuple[str, ...]]]:
-    return [(check, dtypes) for check, (_, dtypes) in CHECKS.items()]
+def _architectures(spec: Hyperparameters) -> list[tuple[str, tuple[str, ...]]]:
+    """The checks of a network; without weights there is nothing to train, to carry over or to write down."""
+    assert isinstance(spec, Spec)
+    without = () if spec.weights() else OF_WEIGHTS
+    if not spec.generates:
+        without = (*without, "generation")
+    return [(check, dtypes) for check, (_, dtypes) in CHECKS.items() if check not in without]
 
 
 def _techniques() -> list[tuple[str, tuple[str, ...]]]:

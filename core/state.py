@@ -53,7 +53,7 @@ def random_state(spec: Spec, seed: int = 0) -> State:
     for weight in spec.weights():
         rng = generator(seed, f"random {weight.name}")
         match weight.role:
-            case "gamma":
+            case "gamma" | "scale":
                 value = rng.uniform(0.7, 1.3, weight.shape)
             case "variance":
                 value = rng.uniform(0.5, 1.5, weight.shape)

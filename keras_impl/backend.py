@@ -18,6 +18,7 @@ from ..core.noise import Noise
 from ..core.spec import Part, Spec, Tensor, Weight
 from ..core.state import State, cast
 from ..core.technique import Arrays, Technique
+from .attention import AttentionMap
 from .exact import constant
 from .initializers import initialise
 from .layout import layer, variable
@@ -289,7 +290,10 @@ def _tapped(model: keras.Model, spec: Spec, calls: dict[str, Call] | None) -> It
         if calls is not None
     ]
     before = [attributes.get("call") for attributes, _, _ in found]
+    maps = [item for item in model._flatten_layers() if isinstance(item, AttentionMap)] if calls is not None else []
     try:
+        for item in maps:
+            item.explicit = True
         for attributes, call, part in found:
             attributes["call"] = shadow(part, call)
         yield
@@ -298,3 +302,5 @@ def _tapped(model: keras.Model, spec: Spec, calls: dict[str, Call] | None) -> It
             attributes.pop("call")
             if call is not None:
                 attributes["call"] = call
+        for item in maps:
+            item.explicit = False

@@ -10,6 +10,8 @@ from ..core import registry
 from ..core.spec import Spec
 from .precision import precision
 
+LENGTHS = ("time", "queries", "keys")
+
 
 class SpecModel(keras.Model):
     """A `keras.Model` that carries its spec. Its configuration is the spec's name, fields and precision."""
@@ -24,7 +26,7 @@ class SpecModel(keras.Model):
         inputs = []
         for tensor in self.spec.inputs():
             sizes = zip(tensor.axes.split(), tensor.shape, strict=True)
-            shape = [None if axis == "time" else size for axis, size in sizes]
+            shape = [None if axis in LENGTHS else size for axis, size in sizes]
             inputs.append(keras.Input(shape[1:], dtype=dtypes[tensor.dtype]))
         for layer in self._flatten_layers(include_self=False):
             # Keras calls a layer without a `build` of its own once more to build it: twice as often at each level.

@@ -18,6 +18,7 @@ from ..core.noise import Noise
 from ..core.spec import Part, Spec, Tensor
 from ..core.state import State, cast
 from ..core.technique import Arrays, Technique
+from .attention import AttentionMap
 from .differentiable import DifferentiableStatistics
 from .initializers import initialise
 from .layout import inputs_to_native, path, to_canonical, to_native
@@ -26,6 +27,8 @@ from .techniques.dropout import Dropout
 
 def build(spec: Spec, dtype: str = "float32") -> nn.Module:
     model: nn.Module = sibling(spec).build(spec).to(getattr(torch, dtype))
+    if not spec.weights():
+        model.register_buffer("like", torch.empty(0, dtype=getattr(torch, dtype)), persistent=False)
     initialise(model, spec)
     return model
 
@@ -53,7 +56,7 @@ def get_state(model: nn.Module) -> State:
 def set_state(model: nn.Module, state: State) -> None:
     spec = spec_of(model)
     tensors = _tensors(model, spec)
-    arrays = cast(spec, state, str(next(model.parameters()).dtype).removeprefix("torch."))
+    arrays = cast(spec, state, str(_like(model).dtype).removeprefix("torch."))
     with torch.no_grad():
         for weight, tensor in tensors.items():
             array = to_native(arrays[weight.name], weight.axes, weight.factors)
@@ -251,9 +254,15 @@ def _tuple(result: Any) -> tuple[torch.Tensor, ...]:
 def _tensor(model: nn.Module, array: Any) -> Any:
     if array is None:
         return None
-    like = next(model.parameters())
+    like = _like(model)
     tensor = torch.from_numpy(np.ascontiguousarray(array).copy()).to(like.device)
     return tensor.to(like.dtype) if tensor.is_floating_point() else tensor
+
+
+def _like(model: nn.Module) -> torch.Tensor:
+    """A tensor of the model's precision and device; a model without weights was given an empty one."""
+    first = next(model.parameters(), None)
+    return model.get_buffer("like") if first is None else first
 
 
 def _numpy(tensor: torch.Tensor) -> np.ndarray:
@@ -293,9 +302,14 @@ def _tapped(model: nn.Module, spec: Spec, calls: dict[str, Call] | None) -> Iter
         return hook
 
     parts = spec.parts() if calls is not None else ()
+    maps = [module for module in model.modules() if isinstance(module, AttentionMap)] if calls is not None else []
+    for module in maps:
+        module.explicit = True
     handles = [model.get_submodule(part.name).register_forward_hook(record(part)) for part in parts]
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
+        for module in maps:
+            module.explicit = False

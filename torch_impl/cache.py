@@ -1,0 +1,58 @@
+"""What a decoder keeps of earlier positions, so that each new one costs one position's work."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+
+
+class Kept(Protocol):
+    """What one attention keeps: tensors whose first axis is the batch."""
+
+    def tensors(self) -> list[torch.Tensor]: ...
+
+    def load(self, tensors: list[torch.Tensor]) -> None: ...
+
+
+class KeyValues:
+    """Keys and values of the positions so far, (batch, heads, time, channels)."""
+
+    def __init__(self, key: torch.Tensor, value: torch.Tensor) -> None:
+        self.key, self.value = key, value
+
+    def extended(self, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """With those of new positions, which are kept as well."""
+        self.key, self.value = torch.cat([self.key, key], dim=2), torch.cat([self.value, value], dim=2)
+        return self.key, self.value
+
+    def tensors(self) -> list[torch.Tensor]:
+        return [self.key, self.value]
+
+    def load(self, tensors: list[torch.Tensor]) -> None:
+        self.key, self.value = tensors
+
+
+class Cache:
+    """The tokens so far, (batch, time), and what each attention keeps of them."""
+
+    def __init__(self, tokens: torch.Tensor, layers: list[Kept]) -> None:
+        self.tokens, self.layers = tokens, layers
+
+    def extended(self, tokens: torch.Tensor) -> tuple[torch.Tensor, int]:
+        """All tokens with the new ones, which are kept as well, and the position of the first new one."""
+        start = self.tokens.shape[1]
+        self.tokens = torch.cat([self.tokens, tokens], dim=1)
+        return self.tokens, start
+
+    def tensors(self) -> list[torch.Tensor]:
+        """All that is kept; the first axis is the batch."""
+        return [self.tokens, *(tensor for layer in self.layers for tensor in layer.tensors())]
+
+    def load(self, tensors: list[torch.Tensor]) -> None:
+        """The inverse of `tensors`."""
+        self.tokens, *rest = tensors
+        for layer in self.layers:
+            count = len(layer.tensors())
+            layer.load(rest[:count])
+            rest = rest[count:]
