@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DiglotError, MissingFrameworkError, nearest
@@ -45,11 +46,29 @@ class Recipe:
     clip: Technique | None = None
 
 
+class Decoder(Protocol):
+    """A network that is fed a sequence in pieces, each of which follows those before; a prompt is the first of them.
+
+    `calls` are those of the parts in the last step, of a decoder that was asked for taps.
+    """
+
+    calls: dict[str, Call]
+
+    def step(self, tokens: NDArray[np.int64]) -> NDArray[Any]:
+        """The logits after the last of these tokens, (batch, time) -> (batch, channels)."""
+
+    def reorder(self, rows: NDArray[np.int64]) -> None:
+        """Go on with these rows of the batch, in this order; there may be more than before, and one several times."""
+
+
 class Backend(Protocol):
     """One side. Models are opaque to the core."""
 
     def build(self, spec: Spec, dtype: str = "float32") -> Any:
         """An ordinary model of this framework, built, with initial values drawn by the framework."""
+
+    def spec_of(self, model: Any) -> Spec:
+        """The spec of a model. Raises StateError for one that `build` did not make."""
 
     def parameter_count(self, model: Any) -> int:
         """The number of trainable numbers, as the framework counts them."""
@@ -67,6 +86,13 @@ class Backend(Protocol):
         self, model: Any, inputs: Arrays, *, training: bool = False, noise: Noise | None = None, taps: bool = False
     ) -> Run:
         """Outputs, and with `taps` the calls of every part. Training mode moves the buffers of the model."""
+
+    def decoder(self, model: Any, inputs: Arrays, *, cache: bool = True, taps: bool = False) -> Decoder:
+        """A decoder in evaluation mode. `inputs` are all but the one that grows, `spec.generates`.
+
+        With `cache`, a step computes the new positions only; without, it is `Uncached` around this side's forward.
+        With `taps`, the parts are called as layers in every step, so that what each does can be seen.
+        """
 
     def pull_back(self, model: Any, inputs: Arrays, cotangents: Arrays) -> Arrays:
         """In evaluation mode: the gradient of <outputs, cotangents> for every weight, buffer and float input.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import checkpoint, compare, floor, verdict
+from . import check_generation, checkpoint, compare, floor, verdict
 from .backend import SIDES
 from .compare import Comparison
 from .errors import StateError
@@ -252,6 +252,11 @@ def _incomparable(name: str, torch: tuple[Arrays, ...], keras: tuple[Arrays, ...
     return ""
 
 
+def generation(pair: Pair, dtype: str) -> Outcome:
+    """Logits and tokens of a decoder: cached and uncached, each strategy, on both sides."""
+    return Outcome(check_generation.logits(pair) + check_generation.tokens(pair), check_generation.forgetful(pair))
+
+
 CHECKS: dict[str, tuple[Check, tuple[str, ...]]] = {
     "structure": (structure, ("float64",)),
     "forward": (forward, ("float64",)),
@@ -260,5 +265,6 @@ CHECKS: dict[str, tuple[Check, tuple[str, ...]]] = {
     "training": (training, ("float64",)),
     "round_trip": (round_trip, ("float64", "float32")),
     "file_round_trip": (file_round_trip, ("float64", "float32")),
+    "generation": (generation, ("float64",)),
     "accuracy": (accuracy, ("float32",)),
 }

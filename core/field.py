@@ -97,6 +97,15 @@ def fraction(default: float) -> Any:
     return _field(default, "a number, at least 0 and below 1", lambda value: _real(value) and 0 <= value < 1)
 
 
+def optional_share(default: float | None) -> Any:
+    """A number in (0, 1], or None."""
+    return _field(
+        default,
+        "None or a number above 0 and at most 1",
+        lambda value: value is None or (_real(value) and 0 < value <= 1),
+    )
+
+
 def positive(default: float) -> Any:
     """A number above zero."""
     return _field(default, "a number above 0", lambda value: _real(value) and value > 0)

@@ -9,12 +9,13 @@ from . import compare, verdict
 from .checks import Outcome
 from .errors import DiglotError, StateError
 from .locate import locate, of_weights
+from .locate_decoding import locate as locate_decoding
 from .pair import Pair
 from .plan import Task
 from .results import Cell
 from .verdict import Verdict
 
-REPLAYED = ("forward", "forward_training", "gradients", "training")
+REPLAYED = ("forward", "forward_training", "gradients", "training", "generation")
 
 
 def failed(task: Task, error: BaseException) -> Cell:
@@ -75,7 +76,7 @@ def _blame(task: Task, outcome: Outcome, pair: Pair | None) -> tuple[str | None,
     if worst.verdict is Verdict.FLOAT32_EQUAL:
         size += "; no float32 run could show it"
     if pair is not None and task.check in REPLAYED:
-        fault = locate(pair)
+        fault = locate_decoding(pair) if task.check == "generation" else locate(pair)
         if fault is not None:
             return fault.part, fault.cause
         return None, f"{worst.name} {size}; every part agrees in isolation, so it is the step and not the network"

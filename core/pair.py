@@ -19,6 +19,13 @@ from .verdict import Verdict
 STEPS = 20
 THROWS = 4
 Job = Callable[[str, State, list[Arrays]], Arrays]
+Floors = dict[str, float]
+Compared = Callable[[dict[str, Arrays], Floors, Floors | None], list[Comparison]]
+
+
+def of_sides(base: dict[str, Arrays], floors: Floors, wide: Floors | None = None) -> list[Comparison]:
+    """Side against side."""
+    return compare.every(base["torch"], base["keras"], floors, wide)
 
 
 class Pair:
@@ -85,7 +92,7 @@ class Pair:
         """The noise floor of every tensor: the larger of the two sides' own movements."""
         return floor.larger(*[floor.movement(base[side], self.run(side, job, batches, move, throw)) for side in SIDES])
 
-    def measure(self, job: Job, batches: list[Arrays]) -> list[Comparison]:
+    def measure(self, job: Job, batches: list[Arrays], compared: Compared = of_sides) -> list[Comparison]:
         """Both sides compared on a job, against the measured floor.
 
         More movements are measured where the ratio is in doubt, and the wider floor only where it decides.
@@ -95,15 +102,15 @@ class Pair:
         for side in SIDES:
             if changing := self.changing(side, base[side], narrow, job, batches):
                 return changing
-        found = compare.every(base["torch"], base["keras"], narrow)
+        found = compared(base, narrow, None)
         for throw in range(1, THROWS):
             if not any(verdict.is_doubtful(item.ratio) for item in found):
                 break
             narrow = floor.larger(narrow, self.floors(base, job, batches, floor.NARROW, throw))
-            found = compare.every(base["torch"], base["keras"], narrow)
+            found = compared(base, narrow, None)
         if any(item.verdict is not Verdict.EQUAL and not item.complaint for item in found):
             wide = self.floors(base, job, batches, floor.WIDE)
-            found = compare.every(base["torch"], base["keras"], narrow, wide)
+            found = compared(base, narrow, wide)
         return found
 
     def changing(

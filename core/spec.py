@@ -21,6 +21,7 @@ from .errors import SpecError
 from .source import Source
 
 CHECKED_BITS = 16
+CHECKED_TIME = 10
 
 
 @dataclass(frozen=True)
@@ -218,6 +219,24 @@ class Spec(Hyperparameters):
     def whole_example(self, rng: np.random.Generator) -> dict[str, Array]:
         """What the evaluation forward pass is compared on: the example, unless a spec can afford its full size."""
         return self.example(rng)
+
+    @property
+    def generates(self) -> str:
+        """The input that the network continues token by token, by the logits of its first output; empty if none is."""
+        return ""
+
+    def growing(self) -> Tensor:
+        """The input that grows, of a network that generates."""
+        return next(tensor for tensor in self.inputs() if tensor.name == self.generates)
+
+    def prompt(self, rng: np.random.Generator) -> dict[str, Array]:
+        """Inputs on which generation is checked: an example, whose input that grows holds no padding."""
+        arrays, grows = self.example(rng), self.growing()
+        length = min(int(grows.shape[1] or CHECKED_TIME), CHECKED_TIME)
+        tokens = rng.integers(grows.high, size=(self.BATCH, length))
+        padding = self.fields().get("pad_token_id")
+        arrays[grows.name] = np.where(tokens == padding, (tokens + 1) % grows.high, tokens)
+        return {tensor.name: arrays[tensor.name] for tensor in self.inputs()}
 
     def drawn(self, rng: np.random.Generator, batch: int) -> dict[str, Array]:
         """Random inputs and targets of exactly the spec's sizes."""

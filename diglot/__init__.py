@@ -19,6 +19,7 @@ __all__ = [
     "check",
     "convert",
     "export_pretrained",
+    "generate",
     "get_state",
     "initial_state",
     "load",
@@ -170,6 +171,55 @@ def taps(model: Any, inputs: Any) -> dict[str, Any]:
     side = _side_of(model)
     arrays = given.named(side.spec_of(model), inputs)
     return {name: call.output for name, call in side.forward(model, arrays, taps=True).calls.items()}
+
+
+def generate(
+    model: Any,
+    inputs: Any,
+    *,
+    max_new_tokens: int,
+    strategy: str = "greedy",
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    num_beams: int = 4,
+    length_penalty: float = 0.6,
+    start_token_id: int | None = None,
+    end_token_id: int | None = None,
+    pad_token_id: int | None = None,
+    seed: int = 0,
+    cache: bool = True,
+) -> Any:
+    """Tokens that a model goes on with, int64, (batch, time): the same ones from both sides of one state.
+
+    `inputs` are prompts of one length, which the result begins with. Where there is an encoder they are its `source`,
+    and the result is the target without the `start_token_id` that it starts from. Each row is complete behind its
+    `end_token_id`, and filled up with `pad_token_id` (or with the end token again) where others are longer. The three
+    are the spec's own where it has them. `diglot.core.decoding.Decoding` says what the options mean; without `cache`
+    the whole network runs for each token.
+
+    Raises SpecError for an option against its rule, and InputError for a model that does not generate, tokens that it
+    does not have, padding in a prompt, or more tokens than it takes in a row.
+    """
+    from .core import generation
+
+    return generation.generate(
+        _side_of(model),
+        model,
+        inputs,
+        cache=cache,
+        max_new_tokens=max_new_tokens,
+        strategy=strategy,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        num_beams=num_beams,
+        length_penalty=length_penalty,
+        start_token_id=start_token_id,
+        end_token_id=end_token_id,
+        pad_token_id=pad_token_id,
+        seed=seed,
+    )
 
 
 def convert(src: Any, dst: str | os.PathLike[str], spec: str | Spec | None = None, source: str | None = None) -> Spec:

@@ -46,7 +46,8 @@ class ThreeFiles(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
-        self.expected = [("highway_small", check, "equal") for check, (_, dtypes) in CHECKS.items() for _ in dtypes]
+        checks = [check for check, (_, dtypes) in CHECKS.items() if check != "generation" for _ in dtypes]
+        self.expected = [("highway_small", check, "equal") for check in checks]
 
     def test_the_page_shows_one_file_per_tree(self) -> None:
         self.assertEqual(list(listings()), [f"{tree}/architectures/highway.py" for tree in TREES])
