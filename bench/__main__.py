@@ -9,11 +9,11 @@ from pathlib import Path
 
 from diglot.core import checkpoint, runner
 
-from . import files, loading, parity, recompute, startup, vision
+from . import files, linear_attention, loading, parity, recompute, startup, vision
 
 PAGE = Path(__file__).parents[1] / "docs" / "bench.md"
 MODULES = {"startup": startup, "files": files, "loading": loading, "vision": vision, "recompute": recompute,
-           "parity": parity}  # fmt: skip
+           "linear_attention": linear_attention, "parity": parity}  # fmt: skip
 
 
 def main() -> None:

@@ -87,6 +87,18 @@ def as_mask(given: Any, query: Any, key: Any) -> Any:
     return given if given.dtype.is_floating else ops.cast(given, "bool")
 
 
+def as_padding(given: Any, key: Any) -> Any:
+    """A mask of keys alone, (batch, keys), as booleans. Raises InputError for one of another shape."""
+    given = ops.convert_to_tensor(given)
+    shape, wanted = tuple(given.shape), (key.shape[0], key.shape[-2])
+    if len(shape) != 2 or any(None not in pair and pair[0] != pair[1] for pair in zip(shape, wanted, strict=True)):
+        raise InputError(
+            f"an attention_mask of {shape} does not fit {wanted[1]} keys in a batch of {wanted[0]}; "
+            "it must be (batch, keys)"
+        )
+    return ops.cast(given, "bool")
+
+
 def split_heads(x: Any, num_heads: int) -> Any:
     batch, time, channels = ops.shape(x)
     x = ops.reshape(x, (batch, time, num_heads, channels // num_heads))

@@ -69,6 +69,17 @@ def as_mask(given: torch.Tensor | None, query: torch.Tensor, key: torch.Tensor) 
     return given if given.is_floating_point() else given.bool()
 
 
+def as_padding(given: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+    """A mask of keys alone, (batch, keys), as booleans. Raises InputError for one of another shape."""
+    wanted = (key.shape[0], key.shape[-2])
+    if given.shape != wanted:
+        raise InputError(
+            f"an attention_mask of {tuple(given.shape)} does not fit {wanted[1]} keys in a batch of {wanted[0]}; "
+            "it must be (batch, keys)"
+        )
+    return given.bool()
+
+
 def split_heads(x: torch.Tensor, num_heads: int) -> torch.Tensor:
     batch, time, _ = x.shape
     return x.view(batch, time, num_heads, -1).transpose(1, 2)  # (batch, heads, time, channels)
