@@ -63,13 +63,3 @@ def positions(form: str, max_len: int, d_model: int) -> Iterator[Part]:
         return
     table = Weight("positions.vectors", "time channels", (max_len, d_model), EMBEDDING)
     yield Part("positions", (SEQUENCE,), SEQUENCE, (table,) if form == "learned" else ())
-
-
-def attention(name: str, d_model: int, *masks: str) -> Iterator[Part]:
-    """Multi-head self-attention."""
-    for role in ("query", "key", "value"):
-        yield dense(f"{name}.{role}", d_model, d_model, XAVIER, layout=SEQUENCE, inert_bias=INERT if role == "key" else "")
-    yield block(f"{name}.map", MASK, *masks)
-    yield block(f"{name}.dropout", MASK)
-    yield dense(f"{name}.projection", d_model, d_model, XAVIER, layout=SEQUENCE)
-    yield block(name, SEQUENCE, *masks)

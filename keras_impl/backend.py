@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,13 +13,15 @@ import numpy as np
 import tensorflow as tf
 
 from ..core import registry
-from ..core.backend import Call, Recipe, Run
+from ..core.backend import Call, Decoder, Recipe, Run
+from ..core.decoding import Uncached
 from ..core.errors import StateError
 from ..core.noise import Noise
 from ..core.spec import Part, Spec, Tensor, Weight
 from ..core.state import State, cast
 from ..core.technique import Arrays, Technique
 from .attention import AttentionMap
+from .decoder import CachedDecoder
 from .exact import constant
 from .initializers import initialise
 from .layout import layer, variable
@@ -71,6 +74,20 @@ def forward(
     return Run(
         {tensor.name: _numpy(value) for tensor, value in zip(spec.outputs(), _tuple(result), strict=True)}, calls
     )
+
+
+def decoder(model: keras.Model, inputs: Arrays, *, cache: bool = True, taps: bool = False) -> Decoder:
+    spec = spec_of(model)
+    if not cache:
+        return Uncached(functools.partial(forward, model, taps=taps), inputs, spec.generates)
+    tensors = [to_tensor(model, declared, inputs) for declared in spec.inputs() if declared.name != spec.generates]
+
+    @contextlib.contextmanager
+    def watched(calls: dict[str, Call]) -> Iterator[None]:
+        with _running(model, None), _tapped(model, spec, calls if taps else None):
+            yield
+
+    return CachedDecoder(model, tensors, watched, eager=taps)
 
 
 def pull_back(model: keras.Model, inputs: Arrays, cotangents: Arrays) -> Arrays:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from keras import ops
 
@@ -21,6 +21,12 @@ class KeyValues:
     def __init__(self, key: Any, value: Any) -> None:
         self.key, self.value = key, value
 
+    @classmethod
+    def empty(cls, like: Any, batch: int, heads: int, size: int) -> Self:
+        """Of no position yet, in the precision of another tensor."""
+        nothing = ops.zeros((batch, heads, 0, size), dtype=like.dtype)
+        return cls(nothing, nothing)
+
     def extended(self, key: Any, value: Any) -> tuple[Any, Any]:
         """With those of new positions, which are kept as well."""
         self.key, self.value = ops.concatenate([self.key, key], 2), ops.concatenate([self.value, value], 2)
@@ -38,6 +44,11 @@ class Cache:
 
     def __init__(self, tokens: Any, layers: list[Kept]) -> None:
         self.tokens, self.layers = tokens, layers
+
+    @classmethod
+    def empty(cls, like: Any, batch: int, layers: list[Kept]) -> Self:
+        """Of no token yet, on the device of another tensor."""
+        return cls(ops.zeros((batch, 0), dtype="int64"), layers)
 
     def extended(self, tokens: Any) -> tuple[Any, Any]:
         """All tokens with the new ones, which are kept as well, and the position of the first new one."""

@@ -25,7 +25,9 @@ class Embedding(layers.Embedding):
                 )
         elif tf.is_symbolic_tensor(tokens):
             inside = tf.reduce_all((tokens >= 0) & (tokens < self.input_dim))
-            tf.debugging.Assert(inside, [f"the vocabulary is 0 to {self.input_dim - 1}, and tokens lie outside", tokens])
+            tf.debugging.Assert(
+                inside, [f"the vocabulary is 0 to {self.input_dim - 1}, and tokens lie outside", tokens]
+            )
         return super().call(tokens)
 
 

@@ -100,7 +100,7 @@ class Keras(unittest.TestCase):
         x, y = batch[spec.inputs()[0].name], batch[spec.targets().name]
         model = diglot.build(spec, "keras")
         loss = keras.losses.MeanSquaredError()
-        if spec.LOSS == "cross_entropy":
+        if spec.loss() == "cross_entropy":
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         count = len(spec.outputs())
         model.compile("adam", loss if count == 1 else [loss] * count)

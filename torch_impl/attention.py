@@ -16,8 +16,8 @@ from .techniques.dropout import Dropout
 class AttentionMap(nn.Module):
     """Softmax over the keys. A boolean mask's True means "attend"; a mask of numbers is added to the scores.
 
-    A row in which every key is masked, by False or by minus infinity, is zero. While `explicit` is set, nothing is fused,
-    so that there is a map to look at.
+    A row in which every key is masked, by False or by minus infinity, is zero. While `explicit` is set, nothing is
+    fused, so that there is a map to look at.
     """
 
     explicit = False

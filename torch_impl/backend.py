@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,13 +13,15 @@ import torch
 from torch import nn
 
 from ..core import registry
-from ..core.backend import Call, Recipe, Run
+from ..core.backend import Call, Decoder, Recipe, Run
+from ..core.decoding import Uncached
 from ..core.errors import StateError
 from ..core.noise import Noise
 from ..core.spec import Part, Spec, Tensor
 from ..core.state import State, cast
 from ..core.technique import Arrays, Technique
 from .attention import AttentionMap
+from .decoder import CachedDecoder
 from .differentiable import DifferentiableStatistics
 from .initializers import initialise
 from .layout import inputs_to_native, path, to_canonical, to_native
@@ -71,6 +74,20 @@ def forward(
     with _mode(model, training, noise), _tapped(model, spec, calls if taps else None), torch.no_grad():
         result = model(*_inputs(model, spec, inputs))
     return Run(_named(spec, result), calls)
+
+
+def decoder(model: nn.Module, inputs: Arrays, *, cache: bool = True, taps: bool = False) -> Decoder:
+    spec = spec_of(model)
+    if not cache:
+        return Uncached(functools.partial(forward, model, taps=taps), inputs, spec.generates)
+    tensors = [to_tensor(model, declared, inputs) for declared in spec.inputs() if declared.name != spec.generates]
+
+    @contextlib.contextmanager
+    def watched(calls: dict[str, Call]) -> Iterator[None]:
+        with _mode(model, False, None), _tapped(model, spec, calls if taps else None):
+            yield
+
+    return CachedDecoder(model, tensors, watched)
 
 
 def pull_back(model: nn.Module, inputs: Arrays, cotangents: Arrays) -> Arrays:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, Self
 
 import torch
 
@@ -21,6 +21,12 @@ class KeyValues:
     def __init__(self, key: torch.Tensor, value: torch.Tensor) -> None:
         self.key, self.value = key, value
 
+    @classmethod
+    def empty(cls, like: torch.Tensor, batch: int, heads: int, size: int) -> Self:
+        """Of no position yet, in the precision of another tensor."""
+        nothing = like.new_empty(batch, heads, 0, size)
+        return cls(nothing, nothing)
+
     def extended(self, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """With those of new positions, which are kept as well."""
         self.key, self.value = torch.cat([self.key, key], dim=2), torch.cat([self.value, value], dim=2)
@@ -38,6 +44,11 @@ class Cache:
 
     def __init__(self, tokens: torch.Tensor, layers: list[Kept]) -> None:
         self.tokens, self.layers = tokens, layers
+
+    @classmethod
+    def empty(cls, like: torch.Tensor, batch: int, layers: list[Kept]) -> Self:
+        """Of no token yet, on the device of another tensor."""
+        return cls(torch.empty(batch, 0, dtype=torch.long, device=like.device), layers)
 
     def extended(self, tokens: torch.Tensor) -> tuple[torch.Tensor, int]:
         """All tokens with the new ones, which are kept as well, and the position of the first new one."""

@@ -98,6 +98,11 @@ class MultiHeadAttention(Spec):
         return self.key_size or each, self.value_size or each
 
     @property
+    def kept(self) -> tuple[int, int]:
+        """Heads of keys in a cache, and channels of each."""
+        return self.num_heads, self.sizes[0]
+
+    @property
     def widths(self) -> dict[str, tuple[int, int]]:
         """Channels in and out of the three projections, all heads together."""
         key_size, value_size = (self.num_heads * size for size in self.sizes)

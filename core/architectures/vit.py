@@ -9,13 +9,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ..field import choice, flag, fraction, positive, whole
-from ..parts import IMAGE, SEQUENCE, VECTOR, block, conv, dense, layer_norm
+from ..parts import IMAGE, SEQUENCE, VECTOR, block, conv, dense, layer_norm, nested
 from ..resample import resize
 from ..source import Source
 from ..spec import ZEROS, Init, Part, Weight, rounded
 from ..state import State
-from ..transformer_parts import XAVIER, attention, feed_forward
+from ..transformer_parts import XAVIER, feed_forward
 from ..vision import ImageClassifier
+from .multi_head_attention import MultiHeadAttention
 
 POSITION = Init("normal", 0.02)
 SMALL_16 = {"d_model": 384, "num_heads": 6, "d_ff": 1536}
@@ -227,9 +228,13 @@ class ViT(ImageClassifier):
         table = Weight(f"{name}.vectors", "time channels", (count, self.d_model), init) if count else None
         return Part(name, (SEQUENCE,), SEQUENCE, (table,) if table else ())
 
+    def attention(self) -> MultiHeadAttention:
+        """The attention of a block."""
+        return MultiHeadAttention(d_model=self.d_model, num_heads=self.num_heads, dropout_rate=self.dropout_rate)
+
     def _block(self, name: str) -> Iterator[Part]:
         sublayers = (
-            attention(f"{name}.attention", self.d_model),
+            nested(f"{name}.attention", self.attention()),
             feed_forward(f"{name}.feed_forward", self.d_model, self.d_ff),
         )
         for number, sublayer in enumerate(sublayers, 1):

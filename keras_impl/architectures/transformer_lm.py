@@ -1,4 +1,4 @@
-"""The Transformer as a language model. See core/architectures/transformer_lm.py."""
+"""The Transformer as one stack of blocks. See core/architectures/transformer_lm.py."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import math
 from typing import Any
 
 import keras
-import numpy as np
 from keras import layers, ops
 
-from ...core.architectures.transformer_lm import MASKED_SCORE
 from ...core.architectures.transformer_lm import TransformerLM as Spec
 from ...core.techniques.dropout import Dropout
-from ..exact import GELU, constant
+from ..cache import Cache, KeyValues
+from ..embedding import Embedding, LearnedPositions, SinusoidalPositions
+from ..exact import constant
+from ..feed_forward import FeedForward
 from ..model import SpecModel
 from ..techniques import dropout
+from .grouped_query_attention import GroupedQueryAttention
+from .multi_head_attention import MultiHeadAttention
 
 
 @keras.saving.register_keras_serializable("diglot")
@@ -22,44 +25,63 @@ class TransformerLM(SpecModel):
     def __init__(self, spec: Spec) -> None:
         super().__init__(spec)
         self.scale = math.sqrt(spec.d_model) if spec.scale_embedding else 1.0
-        self.token_embedding = layers.Embedding(spec.vocab_size, spec.d_model)
-        self.positions = LearnedPositions(spec) if spec.positions == "learned" else SinusoidalPositions(spec)
+        self.token_embedding = Embedding(spec.vocab_size, spec.d_model)
+        self.token_type_embedding = Embedding(spec.num_token_types, spec.d_model) if spec.num_token_types else None
+        self.positions = positions(spec)
+        self.embedding_norm = norm(spec) if spec.embedding_norm else layers.Identity()
         self.dropout = dropout.build(Dropout(rate=spec.dropout_rate))
         self.mask = AttentionMask(spec) if spec.is_masked else None
         self.blocks = [TransformerBlock(spec) for _ in range(spec.num_layers)]
-        self.norm = layers.LayerNormalization(epsilon=spec.norm_epsilon) if spec.norm == "pre" else layers.Identity()
-        self.head = layers.Dense(spec.vocab_size)
+        self.norm = norm(spec) if spec.norm == "pre" else layers.Identity()
+        self.head = head(spec)
+        self.pooler = pooler(spec)
 
-    def call(self, tokens: Any, training: bool = False) -> Any:
+    def call(self, tokens: Any, token_types: Any = None, training: bool = False) -> Any:
+        x = self.embed(tokens, token_types, training=training)
+        mask = None if self.mask is None else self.mask(tokens)
+        states = [x]
+        for block in self.blocks:
+            states.append(block(states[-1], mask, training=training))
+        states[-1] = self.norm(states[-1])
+        if self.head is not None:
+            results = (self.logits(states[-1]),)
+        elif self.pooler is not None:
+            results = states[-1], self.pool(states[-1], tokens)
+        else:
+            results = (states[-1],)
+        results = (*results, *states) if self.spec.hidden_states else results
+        return results if len(results) > 1 else results[0]
+
+    def embed(self, tokens: Any, token_types: Any = None, start: Any = 0, training: bool = False) -> Any:
+        """What the first block is given; the first token is at position `start`."""
         x = self.token_embedding(tokens)  # (batch, time) -> (batch, time, channels)
         x = x * constant(self.scale, x)
-        x = self.dropout(self.positions(x), training=training)
-        mask = None if self.mask is None else self.mask(tokens)
-        for block in self.blocks:
-            x = block(x, mask, training=training)
-        return self.head(self.norm(x))
+        if self.token_type_embedding is not None:
+            x = x + self.token_type_embedding(token_types)
+        if self.positions is not None:
+            x = self.positions(x, start=start)
+        return self.dropout(self.embedding_norm(x), training=training)
 
+    def logits(self, x: Any) -> Any:
+        """The head's result; a tied one is given the embedding."""
+        return self.head(x, self.token_embedding.embeddings.value) if self.spec.tied_head else self.head(x)
 
-class LearnedPositions(layers.Layer):
-    def __init__(self, spec: Spec) -> None:
-        super().__init__()
-        self.vectors = self.add_weight(name="vectors", shape=(spec.max_len, spec.d_model))
+    def pool(self, x: Any, tokens: Any) -> Any:
+        """One vector for a sequence, (batch, channels)."""
+        return self.pooler(x) if self.spec.head == "pooler" else self.pooler(x, tokens)
 
-    def call(self, x: Any) -> Any:
-        return x + self.vectors[: ops.shape(x)[1]]
+    def start(self, batch: int) -> Cache:
+        """The cache of a decoder that has seen nothing yet."""
+        like, attention = self.token_embedding.embeddings, self.spec.attention()
+        return Cache.empty(like, batch, [KeyValues.empty(like, batch, *attention.kept) for _ in self.blocks])
 
-
-class SinusoidalPositions(layers.Layer):
-    def __init__(self, spec: Spec) -> None:
-        super().__init__()
-        time = np.arange(spec.max_len, dtype="float64")
-        frequency = 10000.0 ** (-np.arange(0, spec.d_model, 2) / spec.d_model)
-        angles = np.outer(time, frequency)  # (time, pairs)
-        waves = np.stack([np.sin(angles), np.cos(angles)], axis=-1)  # (time, pairs, 2)
-        self.waves = waves.reshape(spec.max_len, spec.d_model)  # (time, channels)
-
-    def call(self, x: Any) -> Any:
-        return x + constant(self.waves, x)[: ops.shape(x)[1]]
+    def decode(self, tokens: Any, cache: Cache) -> Any:
+        """The logits after the last of these tokens, which follow those in the cache and are kept there as well."""
+        everything, start = cache.extended(tokens)
+        x, mask = self.embed(tokens, start=start), self.mask(everything, start=start)
+        for block, kept in zip(self.blocks, cache.layers, strict=True):
+            x = block(x, mask, cache=kept)
+        return self.logits(self.norm(x[:, -1:]))  # (batch, 1, channels)
 
 
 class AttentionMask(layers.Layer):
@@ -67,94 +89,96 @@ class AttentionMask(layers.Layer):
         super().__init__()
         self.causal, self.pad_token_id = spec.causal, spec.pad_token_id
 
-    def call(self, tokens: Any) -> Any:
+    def call(self, tokens: Any, start: Any = 0) -> Any:
         batch, time = ops.shape(tokens)
-        mask = ops.ones((batch, 1, time, time), dtype="bool")  # True: attend
+        mask = ops.ones((batch, 1, time - start, time), dtype="bool")  # True: attend
         if self.causal:
-            mask = ops.tril(mask)
+            mask = mask & (ops.arange(time) <= ops.arange(start, time)[:, None])
         if self.pad_token_id is not None:
-            mask = ops.logical_and(mask, ops.not_equal(tokens, self.pad_token_id)[:, None, None, :])
+            mask = mask & ops.not_equal(tokens, self.pad_token_id)[:, None, None, :]
         return mask  # (batch, heads, queries, keys)
 
 
 class TransformerBlock(layers.Layer):
     def __init__(self, spec: Spec) -> None:
         super().__init__()
-        self.pre_norm = spec.norm == "pre"
-        self.attention = MultiHeadAttention(spec)
+        self.pre_norm, self.rotary = spec.norm == "pre", spec.positions == "rotary"
+        self.attention = (GroupedQueryAttention if self.rotary else MultiHeadAttention)(spec.attention())
         self.dropout1 = dropout.build(Dropout(rate=spec.dropout_rate))
-        self.norm1 = layers.LayerNormalization(epsilon=spec.norm_epsilon)
-        self.feed_forward = FeedForward(spec)
+        self.norm1 = norm(spec)
+        self.feed_forward = feed_forward(spec)
         self.dropout2 = dropout.build(Dropout(rate=spec.dropout_rate))
-        self.norm2 = layers.LayerNormalization(epsilon=spec.norm_epsilon)
+        self.norm2 = norm(spec)
 
-    def call(self, x: Any, attention_mask: Any = None, training: bool = False) -> Any:
+    def call(self, x: Any, attention_mask: Any = None, cache: KeyValues | None = None, training: bool = False) -> Any:
         if self.pre_norm:
-            attended = self.attention(self.norm1(x), attention_mask, training=training)
+            attended = self.attend(self.norm1(x), attention_mask, cache, training)
             x = x + self.dropout1(attended, training=training)
             return x + self.dropout2(self.feed_forward(self.norm2(x), training=training), training=training)
-        attended = self.attention(x, attention_mask, training=training)
+        attended = self.attend(x, attention_mask, cache, training)
         x = self.norm1(x + self.dropout1(attended, training=training))
         return self.norm2(x + self.dropout2(self.feed_forward(x, training=training), training=training))
 
+    def attend(self, x: Any, attention_mask: Any = None, cache: KeyValues | None = None, training: bool = False) -> Any:
+        """Self-attention."""
+        if self.rotary:
+            return self.attention(x, attention_mask, cache=cache, training=training)
+        return self.attention(x, x, x, attention_mask, cache=cache, training=training)
 
-class MultiHeadAttention(layers.Layer):
+
+class TiedHead(layers.Layer):
     def __init__(self, spec: Spec) -> None:
         super().__init__()
-        self.num_heads = spec.num_heads
-        self.query = layers.Dense(spec.d_model)
-        self.key = layers.Dense(spec.d_model)
-        self.value = layers.Dense(spec.d_model)
-        self.map = AttentionMap()
-        self.dropout = dropout.build(Dropout(rate=spec.dropout_rate))
-        self.projection = layers.Dense(spec.d_model)
+        self.bias = self.add_weight(name="bias", shape=(spec.vocab_size,)) if spec.head_bias else None
 
-    def call(self, x: Any, attention_mask: Any = None, training: bool = False) -> Any:
-        query = self.split_heads(self.query(x))
-        key = self.split_heads(self.key(x))
-        value = self.split_heads(self.value(x))
-        scale = constant(math.sqrt(query.shape[-1]), query)
-        scores = query @ ops.swapaxes(key, -2, -1) / scale  # (batch, heads, queries, keys)
-        weights = self.dropout(self.map(scores, attention_mask), training=training)
-        return self.projection(self.join_heads(weights @ value))
-
-    def split_heads(self, x: Any) -> Any:
-        batch, time, channels = ops.shape(x)
-        x = ops.reshape(x, (batch, time, self.num_heads, channels // self.num_heads))
-        return ops.swapaxes(x, 1, 2)  # (batch, heads, time, channels)
-
-    def join_heads(self, x: Any) -> Any:
-        batch, heads, time, channels = ops.shape(x)
-        return ops.reshape(ops.swapaxes(x, 1, 2), (batch, time, heads * channels))  # (batch, time, channels)
+    def call(self, x: Any, table: Any) -> Any:
+        logits = ops.matmul(x, ops.transpose(table))
+        return logits if self.bias is None else logits + self.bias
 
 
-class AttentionMap(layers.Layer):
-    def call(self, scores: Any, attention_mask: Any = None) -> Any:
-        if attention_mask is None:
-            return ops.softmax(scores, axis=-1)
-        weights = ops.softmax(ops.where(attention_mask, scores, constant(MASKED_SCORE, scores)), axis=-1)
-        return ops.where(attention_mask, weights, constant(0.0, weights))
-
-
-class FeedForward(layers.Layer):
-    def __init__(self, spec: Spec) -> None:
-        super().__init__()
-        self.expand = layers.Dense(spec.d_ff)
-        self.activation = activation(spec)
-        self.dropout = dropout.build(Dropout(rate=spec.dropout_rate))
-        self.contract = layers.Dense(spec.d_model)
-
+class Pooler(layers.Dense):
     def call(self, x: Any, training: bool = False) -> Any:
-        x = self.activation(self.expand(x))
-        return self.contract(self.dropout(x, training=training))
+        return ops.tanh(super().call(x[:, 0]))  # (batch, time, channels) -> (batch, channels)
 
 
-def activation(spec: Spec) -> layers.Layer:
-    return {
-        "relu": layers.ReLU(),
-        "gelu": GELU(approximate=False),
-        "gelu_tanh": GELU(approximate=True),
-    }[spec.activation]
+class MeanPooler(layers.Layer):
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        self.pad_token_id, self.unit = spec.pad_token_id, spec.head == "unit_mean"
+
+    def call(self, x: Any, tokens: Any) -> Any:
+        kept = ops.ones_like(tokens) if self.pad_token_id is None else ops.not_equal(tokens, self.pad_token_id)
+        kept = ops.cast(kept, x.dtype)[..., None]  # (batch, time, 1)
+        mean = ops.sum(x * kept, axis=1) / ops.maximum(ops.sum(kept, axis=1), 1)  # (batch, channels)
+        return mean / ops.norm(mean, axis=-1, keepdims=True) if self.unit else mean
+
+
+def positions(spec: Spec) -> layers.Layer | None:
+    if spec.positions == "rotary":  # which turn queries and keys within the attention
+        return None
+    form = LearnedPositions if spec.positions == "learned" else SinusoidalPositions
+    return form(spec.max_len, spec.d_model)
+
+
+def norm(spec: Spec) -> layers.Layer:
+    form = layers.RMSNormalization if spec.norm_type == "rms" else layers.LayerNormalization
+    return form(epsilon=spec.norm_epsilon)
+
+
+def feed_forward(spec: Spec) -> FeedForward:
+    return FeedForward(spec.d_model, spec.d_ff, spec.feed_forward, spec.activation, spec.bias, spec.dropout_rate)
+
+
+def head(spec: Spec) -> layers.Layer | None:
+    if spec.head != "logits":
+        return None
+    return TiedHead(spec) if spec.tied_head else layers.Dense(spec.vocab_size, use_bias=spec.head_bias)
+
+
+def pooler(spec: Spec) -> layers.Layer | None:
+    if spec.head in ("logits", "none"):
+        return None
+    return Pooler(spec.d_model) if spec.head == "pooler" else MeanPooler(spec)
 
 
 def build(spec: Spec) -> TransformerLM:

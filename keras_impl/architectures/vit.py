@@ -12,9 +12,10 @@ from ...core.architectures.vit import ViT as Spec
 from ...core.techniques.dropout import Dropout
 from ...core.techniques.stochastic_depth import StochasticDepth
 from ..exact import constant
+from ..feed_forward import FeedForward
 from ..model import SpecModel
 from ..techniques import dropout, stochastic_depth
-from .transformer_lm import FeedForward, MultiHeadAttention
+from .multi_head_attention import MultiHeadAttention
 
 
 @keras.saving.register_keras_serializable("diglot")
@@ -90,19 +91,23 @@ class EncoderBlock(layers.Layer):
     def __init__(self, spec: Spec, rate: float) -> None:
         super().__init__()
         self.norm1 = layers.LayerNormalization(epsilon=spec.norm_epsilon)
-        self.attention = MultiHeadAttention(spec)
+        self.attention = MultiHeadAttention(spec.attention())
         self.dropout1 = dropout.build(Dropout(rate=spec.dropout_rate))
         self.stochastic_depth1 = stochastic_depth.build(StochasticDepth(rate=rate))
         self.norm2 = layers.LayerNormalization(epsilon=spec.norm_epsilon)
-        self.feed_forward = FeedForward(spec)
+        self.feed_forward = FeedForward(spec.d_model, spec.d_ff, "mlp", spec.activation, True, spec.dropout_rate)
         self.dropout2 = dropout.build(Dropout(rate=spec.dropout_rate))
         self.stochastic_depth2 = stochastic_depth.build(StochasticDepth(rate=rate))
 
     def call(self, x: Any, training: bool = False) -> Any:
-        attended = self.dropout1(self.attention(self.norm1(x), training=training), training=training)
+        attended = self.dropout1(self.attend(self.norm1(x), training), training=training)
         x = x + self.stochastic_depth1(attended, training=training)
         fed = self.dropout2(self.feed_forward(self.norm2(x), training=training), training=training)
         return x + self.stochastic_depth2(fed, training=training)
+
+    def attend(self, x: Any, training: bool = False) -> Any:
+        """Self-attention."""
+        return self.attention(x, x, x, training=training)
 
 
 class Pooling(layers.Layer):

@@ -1,16 +1,21 @@
-"""The Transformer as a language model. See core/architectures/transformer_lm.py."""
+"""The Transformer as one stack of blocks. See core/architectures/transformer_lm.py."""
 
 from __future__ import annotations
 
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from ...core.architectures.transformer_lm import MASKED_SCORE
 from ...core.architectures.transformer_lm import TransformerLM as Spec
 from ...core.techniques.dropout import Dropout
+from ..cache import Cache, KeyValues
+from ..embedding import Embedding, LearnedPositions, SinusoidalPositions
+from ..feed_forward import FeedForward
 from ..techniques import dropout
+from .grouped_query_attention import GroupedQueryAttention
+from .multi_head_attention import MultiHeadAttention
 
 
 class TransformerLM(nn.Module):
@@ -18,43 +23,64 @@ class TransformerLM(nn.Module):
         super().__init__()
         self.spec = spec
         self.scale = math.sqrt(spec.d_model) if spec.scale_embedding else 1.0
-        self.token_embedding = nn.Embedding(spec.vocab_size, spec.d_model)
-        self.positions = LearnedPositions(spec) if spec.positions == "learned" else SinusoidalPositions(spec)
+        self.token_embedding = Embedding(spec.vocab_size, spec.d_model)
+        self.token_type_embedding = Embedding(spec.num_token_types, spec.d_model) if spec.num_token_types else None
+        self.positions = positions(spec)
+        self.embedding_norm = norm(spec) if spec.embedding_norm else nn.Identity()
         self.dropout = dropout.build(Dropout(rate=spec.dropout_rate))
         self.mask = AttentionMask(spec) if spec.is_masked else None
         self.blocks = nn.ModuleList([TransformerBlock(spec) for _ in range(spec.num_layers)])
-        self.norm = nn.LayerNorm(spec.d_model, eps=spec.norm_epsilon) if spec.norm == "pre" else nn.Identity()
-        self.head = nn.Linear(spec.d_model, spec.vocab_size)
+        self.norm = norm(spec) if spec.norm == "pre" else nn.Identity()
+        self.head = head(spec)
+        self.pooler = pooler(spec)
 
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        x = self.token_embedding(tokens) * self.scale  # (batch, time) -> (batch, time, channels)
-        x = self.dropout(self.positions(x))
+    def forward(
+        self, tokens: torch.Tensor, token_types: torch.Tensor | None = None
+    ) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        x = self.embed(tokens, token_types)
         mask = None if self.mask is None else self.mask(tokens)
+        states = [x]
         for block in self.blocks:
-            x = block(x, mask)
-        return self.head(self.norm(x))
+            states.append(block(states[-1], mask))
+        states[-1] = self.norm(states[-1])
+        if self.head is not None:
+            results = (self.logits(states[-1]),)
+        elif self.pooler is not None:
+            results = states[-1], self.pool(states[-1], tokens)
+        else:
+            results = (states[-1],)
+        results = (*results, *states) if self.spec.hidden_states else results
+        return results if len(results) > 1 else results[0]
 
+    def embed(self, tokens: torch.Tensor, token_types: torch.Tensor | None = None, start: int = 0) -> torch.Tensor:
+        """What the first block is given; the first token is at position `start`."""
+        x = self.token_embedding(tokens) * self.scale  # (batch, time) -> (batch, time, channels)
+        if self.token_type_embedding is not None:
+            x = x + self.token_type_embedding(token_types)
+        if self.positions is not None:
+            x = self.positions(x, start=start)
+        return self.dropout(self.embedding_norm(x))
 
-class LearnedPositions(nn.Module):
-    def __init__(self, spec: Spec) -> None:
-        super().__init__()
-        self.vectors = nn.Parameter(torch.empty(spec.max_len, spec.d_model))
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """The head's result; a tied one is given the embedding."""
+        return self.head(x, self.token_embedding.weight) if self.spec.tied_head else self.head(x)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.vectors[: x.shape[1]]
+    def pool(self, x: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        """One vector for a sequence, (batch, channels)."""
+        return self.pooler(x) if self.spec.head == "pooler" else self.pooler(x, tokens)
 
+    def start(self, batch: int) -> Cache:
+        """The cache of a decoder that has seen nothing yet."""
+        like, attention = self.token_embedding.weight, self.spec.attention()
+        return Cache.empty(like, batch, [KeyValues.empty(like, batch, *attention.kept) for _ in self.blocks])
 
-class SinusoidalPositions(nn.Module):
-    def __init__(self, spec: Spec) -> None:
-        super().__init__()
-        time = torch.arange(spec.max_len, dtype=torch.float64)
-        frequency = 10000.0 ** (-torch.arange(0, spec.d_model, 2, dtype=torch.float64) / spec.d_model)
-        angles = torch.outer(time, frequency)  # (time, pairs)
-        waves = torch.stack([angles.sin(), angles.cos()], dim=-1)  # (time, pairs, 2)
-        self.register_buffer("waves", waves.flatten(1), persistent=False)  # (time, channels)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.waves[: x.shape[1]].to(x.dtype)
+    def decode(self, tokens: torch.Tensor, cache: Cache) -> torch.Tensor:
+        """The logits after the last of these tokens, which follow those in the cache and are kept there as well."""
+        everything, start = cache.extended(tokens)
+        x, mask = self.embed(tokens, start=start), self.mask(everything, start=start)
+        for block, kept in zip(self.blocks, cache.layers, strict=True):
+            x = block(x, mask, cache=kept)
+        return self.logits(self.norm(x[:, -1:]))  # (batch, 1, channels)
 
 
 class AttentionMask(nn.Module):
@@ -62,11 +88,11 @@ class AttentionMask(nn.Module):
         super().__init__()
         self.causal, self.pad_token_id = spec.causal, spec.pad_token_id
 
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+    def forward(self, tokens: torch.Tensor, start: int = 0) -> torch.Tensor:
         batch, time = tokens.shape
-        mask = torch.ones(batch, 1, time, time, dtype=torch.bool, device=tokens.device)  # True: attend
+        mask = torch.ones(batch, 1, time - start, time, dtype=torch.bool, device=tokens.device)  # True: attend
         if self.causal:
-            mask = mask.tril()
+            mask = mask.tril(start)
         if self.pad_token_id is not None:
             mask = mask & (tokens != self.pad_token_id)[:, None, None, :]
         return mask  # (batch, heads, queries, keys)
@@ -75,76 +101,84 @@ class AttentionMask(nn.Module):
 class TransformerBlock(nn.Module):
     def __init__(self, spec: Spec) -> None:
         super().__init__()
-        self.pre_norm = spec.norm == "pre"
-        self.attention = MultiHeadAttention(spec)
+        self.pre_norm, self.rotary = spec.norm == "pre", spec.positions == "rotary"
+        self.attention = (GroupedQueryAttention if self.rotary else MultiHeadAttention)(spec.attention())
         self.dropout1 = dropout.build(Dropout(rate=spec.dropout_rate))
-        self.norm1 = nn.LayerNorm(spec.d_model, eps=spec.norm_epsilon)
-        self.feed_forward = FeedForward(spec)
+        self.norm1 = norm(spec)
+        self.feed_forward = feed_forward(spec)
         self.dropout2 = dropout.build(Dropout(rate=spec.dropout_rate))
-        self.norm2 = nn.LayerNorm(spec.d_model, eps=spec.norm_epsilon)
+        self.norm2 = norm(spec)
 
-    def forward(self, x: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, attention_mask: torch.Tensor | None = None, cache: KeyValues | None = None
+    ) -> torch.Tensor:
         if self.pre_norm:
-            x = x + self.dropout1(self.attention(self.norm1(x), attention_mask))
+            x = x + self.dropout1(self.attend(self.norm1(x), attention_mask, cache))
             return x + self.dropout2(self.feed_forward(self.norm2(x)))
-        x = self.norm1(x + self.dropout1(self.attention(x, attention_mask)))
+        x = self.norm1(x + self.dropout1(self.attend(x, attention_mask, cache)))
         return self.norm2(x + self.dropout2(self.feed_forward(x)))
 
+    def attend(
+        self, x: torch.Tensor, attention_mask: torch.Tensor | None = None, cache: KeyValues | None = None
+    ) -> torch.Tensor:
+        """Self-attention."""
+        if self.rotary:
+            return self.attention(x, attention_mask, cache=cache)
+        return self.attention(x, x, x, attention_mask, cache=cache)
 
-class MultiHeadAttention(nn.Module):
+
+class TiedHead(nn.Module):
     def __init__(self, spec: Spec) -> None:
         super().__init__()
-        self.num_heads = spec.num_heads
-        self.query = nn.Linear(spec.d_model, spec.d_model)
-        self.key = nn.Linear(spec.d_model, spec.d_model)
-        self.value = nn.Linear(spec.d_model, spec.d_model)
-        self.map = AttentionMap()
-        self.dropout = dropout.build(Dropout(rate=spec.dropout_rate))
-        self.projection = nn.Linear(spec.d_model, spec.d_model)
+        self.bias = nn.Parameter(torch.empty(spec.vocab_size)) if spec.head_bias else None
 
-    def forward(self, x: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
-        query = self.split_heads(self.query(x))
-        key = self.split_heads(self.key(x))
-        value = self.split_heads(self.value(x))
-        scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])  # (batch, heads, queries, keys)
-        weights = self.dropout(self.map(scores, attention_mask))
-        return self.projection(self.join_heads(weights @ value))
-
-    def split_heads(self, x: torch.Tensor) -> torch.Tensor:
-        batch, time, _ = x.shape
-        return x.view(batch, time, self.num_heads, -1).transpose(1, 2)  # (batch, heads, time, channels)
-
-    def join_heads(self, x: torch.Tensor) -> torch.Tensor:
-        batch, _, time, _ = x.shape
-        return x.transpose(1, 2).reshape(batch, time, -1)  # (batch, time, channels)
+    def forward(self, x: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
+        return F.linear(x, table, self.bias)
 
 
-class AttentionMap(nn.Module):
-    def forward(self, scores: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
-        if attention_mask is None:
-            return torch.softmax(scores, dim=-1)
-        weights = torch.softmax(scores.masked_fill(~attention_mask, MASKED_SCORE), dim=-1)
-        return weights.masked_fill(~attention_mask, 0.0)
-
-
-class FeedForward(nn.Module):
-    def __init__(self, spec: Spec) -> None:
-        super().__init__()
-        self.expand = nn.Linear(spec.d_model, spec.d_ff)
-        self.activation = activation(spec)
-        self.dropout = dropout.build(Dropout(rate=spec.dropout_rate))
-        self.contract = nn.Linear(spec.d_ff, spec.d_model)
-
+class Pooler(nn.Linear):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.contract(self.dropout(self.activation(self.expand(x))))
+        return torch.tanh(super().forward(x[:, 0]))  # (batch, time, channels) -> (batch, channels)
 
 
-def activation(spec: Spec) -> nn.Module:
-    return {
-        "relu": nn.ReLU(),
-        "gelu": nn.GELU(approximate="none"),
-        "gelu_tanh": nn.GELU(approximate="tanh"),
-    }[spec.activation]
+class MeanPooler(nn.Module):
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        self.pad_token_id, self.unit = spec.pad_token_id, spec.head == "unit_mean"
+
+    def forward(self, x: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        kept = torch.ones_like(tokens) if self.pad_token_id is None else tokens != self.pad_token_id
+        kept = kept.to(x.dtype).unsqueeze(-1)  # (batch, time, 1)
+        mean = (x * kept).sum(dim=1) / kept.sum(dim=1).clamp(min=1)  # (batch, channels)
+        return F.normalize(mean, dim=-1, eps=0.0) if self.unit else mean
+
+
+def positions(spec: Spec) -> nn.Module | None:
+    if spec.positions == "rotary":  # which turn queries and keys within the attention
+        return None
+    form = LearnedPositions if spec.positions == "learned" else SinusoidalPositions
+    return form(spec.max_len, spec.d_model)
+
+
+def norm(spec: Spec) -> nn.Module:
+    form = nn.RMSNorm if spec.norm_type == "rms" else nn.LayerNorm
+    return form(spec.d_model, eps=spec.norm_epsilon)
+
+
+def feed_forward(spec: Spec) -> FeedForward:
+    return FeedForward(spec.d_model, spec.d_ff, spec.feed_forward, spec.activation, spec.bias, spec.dropout_rate)
+
+
+def head(spec: Spec) -> nn.Module | None:
+    if spec.head != "logits":
+        return None
+    return TiedHead(spec) if spec.tied_head else nn.Linear(spec.d_model, spec.vocab_size, bias=spec.head_bias)
+
+
+def pooler(spec: Spec) -> nn.Module | None:
+    if spec.head in ("logits", "none"):
+        return None
+    return Pooler(spec.d_model, spec.d_model) if spec.head == "pooler" else MeanPooler(spec)
 
 
 def build(spec: Spec) -> TransformerLM:

@@ -8,8 +8,9 @@ from torch import nn
 from ...core.architectures.vit import ViT as Spec
 from ...core.techniques.dropout import Dropout
 from ...core.techniques.stochastic_depth import StochasticDepth
+from ..feed_forward import FeedForward
 from ..techniques import dropout, stochastic_depth
-from .transformer_lm import FeedForward, MultiHeadAttention
+from .multi_head_attention import MultiHeadAttention
 
 
 class ViT(nn.Module):
@@ -83,19 +84,23 @@ class EncoderBlock(nn.Module):
     def __init__(self, spec: Spec, rate: float) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(spec.d_model, eps=spec.norm_epsilon)
-        self.attention = MultiHeadAttention(spec)
+        self.attention = MultiHeadAttention(spec.attention())
         self.dropout1 = dropout.build(Dropout(rate=spec.dropout_rate))
         self.stochastic_depth1 = stochastic_depth.build(StochasticDepth(rate=rate))
         self.norm2 = nn.LayerNorm(spec.d_model, eps=spec.norm_epsilon)
-        self.feed_forward = FeedForward(spec)
+        self.feed_forward = FeedForward(spec.d_model, spec.d_ff, "mlp", spec.activation, True, spec.dropout_rate)
         self.dropout2 = dropout.build(Dropout(rate=spec.dropout_rate))
         self.stochastic_depth2 = stochastic_depth.build(StochasticDepth(rate=rate))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        attended = self.dropout1(self.attention(self.norm1(x)))
+        attended = self.dropout1(self.attend(self.norm1(x)))
         x = x + self.stochastic_depth1(attended)
         fed = self.dropout2(self.feed_forward(self.norm2(x)))
         return x + self.stochastic_depth2(fed)
+
+    def attend(self, x: torch.Tensor) -> torch.Tensor:
+        """Self-attention."""
+        return self.attention(x, x, x)
 
 
 class Pooling(nn.Module):
