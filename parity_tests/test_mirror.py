@@ -46,7 +46,8 @@ def public(tree: str, name: str) -> list[str]:
     return [text for text in found if text.split("(")[0].split(".")[0] not in ignored]
 
 
-PRESCRIBED = {"forward", "call", "step", "update_step", "get_config", "compute_output_shape", "train", "make_variables"}
+PRESCRIBED = {"forward", "call", "step", "update_step", "get_config", "compute_output_shape", "train", "make_variables",
+              "on_epoch_begin", "on_epoch_end"}  # fmt: skip
 
 
 def signature(node: ast.stmt, networks: bool) -> str | None:
