@@ -48,7 +48,7 @@ class Pair:
     def recipe(self, side: str) -> Recipe:
         """How a side trains the network in a check."""
         optimizer = registry.make("sgd", learning_rate=0.05, momentum=0.9).rounded()
-        return Recipe(optimizer, registry.make(self.spec.loss()).rounded())
+        return Recipe(optimizer, registry.make(self.spec.loss(), **self.spec.loss_fields()).rounded())
 
     def model(self, side: str, dtype: str = "float64") -> Any:
         """The model of a side."""

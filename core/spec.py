@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -181,7 +181,7 @@ class Spec(Hyperparameters):
 
     kind: ClassVar[str] = "architecture"
     LOSS: ClassVar[str] = "cross_entropy"
-    SOURCES: ClassVar[dict[str, Source]] = {}
+    SOURCES: ClassVar[Mapping[str, Source | tuple[Source, ...]]] = {}
     BATCH: ClassVar[int] = 6
 
     def inputs(self) -> tuple[Tensor, ...]:
@@ -196,10 +196,18 @@ class Spec(Hyperparameters):
         """Every part with its weights, in the order in which the parts finish; the whole network is not among them."""
         raise TypeError(f"{self.name} does not say its parts")
 
+    def loss(self) -> str:
+        """The technique that a check trains the network with."""
+        return self.LOSS
+
+    def loss_fields(self) -> dict[str, Any]:
+        """The fields of that technique which the network says."""
+        return {}
+
     def targets(self) -> Tensor:
-        """What the loss compares the output with: a class index for each position of it, or as many floats."""
-        output = self.outputs()[0]
-        if self.LOSS != "cross_entropy":
+        """What the loss compares its first output with: a class index for each position of it, or as many floats."""
+        output = next(tensor for tensor in self.outputs() if tensor.name in self.loss_weights())
+        if self.loss() != "cross_entropy":
             return Tensor("targets", output.axes, output.shape)
         axes = " ".join(output.axes.split()[:-1])
         return Tensor("targets", axes, output.shape[:-1], "int", int(output.shape[-1] or 0))
@@ -230,12 +238,13 @@ class Spec(Hyperparameters):
         return next(tensor for tensor in self.inputs() if tensor.name == self.generates)
 
     def prompt(self, rng: np.random.Generator) -> dict[str, Array]:
-        """Inputs on which generation is checked: an example, whose input that grows holds no padding."""
+        """Inputs on which generation is checked: an example, whose input that grows does not start with padding."""
         arrays, grows = self.example(rng), self.growing()
         length = min(int(grows.shape[1] or CHECKED_TIME), CHECKED_TIME)
         tokens = rng.integers(grows.high, size=(self.BATCH, length))
         padding = self.fields().get("pad_token_id")
-        arrays[grows.name] = np.where(tokens == padding, (tokens + 1) % grows.high, tokens)
+        tokens[:, 0] = np.where(tokens[:, 0] == padding, (tokens[:, 0] + 1) % grows.high, tokens[:, 0])
+        arrays[grows.name] = tokens
         return {tensor.name: arrays[tensor.name] for tensor in self.inputs()}
 
     def drawn(self, rng: np.random.Generator, batch: int) -> dict[str, Array]:

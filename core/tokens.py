@@ -1,4 +1,4 @@
-"""Tokens of examples: where padding lies."""
+"""Tokens of sequences: where padding lies, and what a decoder is given."""
 
 from __future__ import annotations
 
@@ -20,3 +20,10 @@ def padded(tokens: NDArray[Any], pad_token_id: int, vocab_size: int, rng: np.ran
     tokens = np.where(tokens == pad_token_id, (pad_token_id + 1) % vocab_size, tokens)
     result: NDArray[Any] = np.where(places, pad_token_id, tokens)
     return result
+
+
+def shifted(targets: NDArray[Any], start_token_id: int) -> NDArray[Any]:
+    """What a decoder is given, (batch, time), so that each position is to say the target there: a start token, and the
+    targets one position later."""
+    start = np.full_like(targets[:, :1], start_token_id)
+    return np.concatenate([start, targets[:, :-1]], axis=1)

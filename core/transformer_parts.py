@@ -10,6 +10,7 @@ from .spec import Init, Part, Weight
 XAVIER = Init("xavier_uniform")
 EMBEDDING = Init("normal", 0.02)
 MASK = "batch heads queries keys"
+TABLE = "tokens channels"
 HEADS = "batch heads time channels"
 # Finite, so that the gradient of a row that is masked everywhere stays a number; the row is zeroed afterwards.
 MASKED_SCORE = -1e9
@@ -57,9 +58,9 @@ def feed_forward(name: str, d_model: int, d_ff: int, form: str = "mlp", *, bias:
     yield block(name, SEQUENCE)
 
 
-def positions(form: str, max_len: int, d_model: int) -> Iterator[Part]:
+def positions(form: str, max_len: int, d_model: int, owner: str = "") -> Iterator[Part]:
     """What is added to the embedding: a learned vector for each position, or sines and cosines; nothing if rotary."""
     if form == "rotary":
         return
-    table = Weight("positions.vectors", "time channels", (max_len, d_model), EMBEDDING)
-    yield Part("positions", (SEQUENCE,), SEQUENCE, (table,) if form == "learned" else ())
+    table = Weight(f"{owner}positions.vectors", "time channels", (max_len, d_model), EMBEDDING)
+    yield Part(f"{owner}positions", (SEQUENCE,), SEQUENCE, (table,) if form == "learned" else ())

@@ -79,7 +79,7 @@ def as_mask(given: Any, query: Any, key: Any) -> Any:
     given = ops.convert_to_tensor(given)
     shape, wanted = tuple(given.shape), (query.shape[0], query.shape[-2], key.shape[-2])
     pairs = zip((shape[0], *shape[2:]), wanted, strict=False)
-    if len(shape) != 4 or any(None not in pair and pair[0] != pair[1] for pair in pairs):
+    if len(shape) != 4 or any(None not in pair and pair[0] not in (1, pair[1]) for pair in pairs):
         raise InputError(
             f"an attention_mask of {shape} does not fit {wanted[1]} queries and {wanted[2]} keys in a "
             f"batch of {wanted[0]}; it must be (batch, heads, queries, keys)"

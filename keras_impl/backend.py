@@ -316,7 +316,7 @@ def _tapped(model: keras.Model, spec: Spec, calls: dict[str, Call] | None) -> It
         yield
     finally:
         for (attributes, _, _), call in zip(found, before, strict=True):
-            attributes.pop("call")
+            attributes.pop("call", None)
             if call is not None:
                 attributes["call"] = call
         for item in maps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol, Self
 
 from keras import ops
@@ -40,15 +41,15 @@ class KeyValues:
 
 
 class Cache:
-    """The tokens so far, (batch, time), and what each attention keeps of them."""
+    """The tokens so far, (batch, time), what each attention keeps, and which positions of a memory are no padding."""
 
-    def __init__(self, tokens: Any, layers: list[Kept]) -> None:
-        self.tokens, self.layers = tokens, layers
+    def __init__(self, tokens: Any, layers: Sequence[Kept], memory: Any = None) -> None:
+        self.tokens, self.layers, self.memory = tokens, layers, memory
 
     @classmethod
-    def empty(cls, like: Any, batch: int, layers: list[Kept]) -> Self:
+    def empty(cls, like: Any, batch: int, layers: Sequence[Kept], memory: Any = None) -> Self:
         """Of no token yet, on the device of another tensor."""
-        return cls(ops.zeros((batch, 0), dtype="int64"), layers)
+        return cls(ops.zeros((batch, 0), dtype="int64"), layers, memory)
 
     def extended(self, tokens: Any) -> tuple[Any, Any]:
         """All tokens with the new ones, which are kept as well, and the position of the first new one."""
@@ -58,11 +59,14 @@ class Cache:
 
     def tensors(self) -> list[Any]:
         """All that is kept; the first axis is the batch."""
-        return [self.tokens, *(tensor for layer in self.layers for tensor in layer.tensors())]
+        memory = [] if self.memory is None else [self.memory]
+        return [self.tokens, *memory, *(tensor for layer in self.layers for tensor in layer.tensors())]
 
     def load(self, tensors: list[Any]) -> None:
         """The inverse of `tensors`."""
         self.tokens, *rest = tensors
+        if self.memory is not None:
+            self.memory, *rest = rest
         for layer in self.layers:
             count = len(layer.tensors())
             layer.load(rest[:count])

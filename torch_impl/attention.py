@@ -61,7 +61,8 @@ def as_mask(given: torch.Tensor | None, query: torch.Tensor, key: torch.Tensor) 
     if given is None:
         return None
     wanted = (query.shape[0], query.shape[-2], key.shape[-2])
-    if given.ndim != 4 or (given.shape[0], *given.shape[2:]) != wanted:
+    pairs = zip((given.shape[0], *given.shape[2:]), wanted, strict=False)
+    if given.ndim != 4 or any(size not in (1, fitting) for size, fitting in pairs):
         raise InputError(
             f"an attention_mask of {tuple(given.shape)} does not fit {wanted[1]} queries and {wanted[2]} keys in a "
             f"batch of {wanted[0]}; it must be (batch, heads, queries, keys)"

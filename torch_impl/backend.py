@@ -223,6 +223,8 @@ def _tensors(model: nn.Module, spec: Spec) -> dict[Any, torch.Tensor]:
     """Every tensor of the model by its weight, in a strict bijection."""
     held = {**dict(model.named_parameters(remove_duplicate=False)), **_buffers(model)}
     wanted = {path(weight): weight for weight in spec.weights()}
+    known = {id(held[name]) for name in wanted if name in held}
+    held = {name: tensor for name, tensor in held.items() if name in wanted or id(tensor) not in known}  # tied: once
     wrong = [f"{name} is missing" for name in wanted if name not in held]
     named = [weight.name for name, weight in wanted.items() if name not in held]
     wrong += [f"{name} is not in the spec" for name in held if name not in wanted]

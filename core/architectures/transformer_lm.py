@@ -21,6 +21,7 @@ from ..transformer_parts import (
     FEED_FORWARDS,
     MASK,
     NORMS,
+    TABLE,
     XAVIER,
     feed_forward,
     norm,
@@ -31,7 +32,6 @@ from .multi_head_attention import MultiHeadAttention
 
 HEADS = ("logits", "pooler", "mean", "unit_mean", "none")
 FORMS = ("sinusoidal", "learned", "rotary")
-TABLE = "tokens channels"
 SMALL = {"vocab_size": 11, "d_model": 8, "num_heads": 2, "num_layers": 2, "d_ff": 12, "max_len": 16}
 PRE = {"norm": "pre", "activation": "gelu", "positions": "learned", "scale_embedding": False}
 READER = {

@@ -30,7 +30,7 @@ class TransformerLM(SpecModel):
         self.positions = positions(spec)
         self.embedding_norm = norm(spec) if spec.embedding_norm else layers.Identity()
         self.dropout = dropout.build(Dropout(rate=spec.dropout_rate))
-        self.mask = AttentionMask(spec) if spec.is_masked else None
+        self.mask = AttentionMask(spec.causal, spec.pad_token_id) if spec.is_masked else None
         self.blocks = [TransformerBlock(spec) for _ in range(spec.num_layers)]
         self.norm = norm(spec) if spec.norm == "pre" else layers.Identity()
         self.head = head(spec)
@@ -85,9 +85,9 @@ class TransformerLM(SpecModel):
 
 
 class AttentionMask(layers.Layer):
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, causal: bool, pad_token_id: int | None) -> None:
         super().__init__()
-        self.causal, self.pad_token_id = spec.causal, spec.pad_token_id
+        self.causal, self.pad_token_id = causal, pad_token_id
 
     def call(self, tokens: Any, start: Any = 0) -> Any:
         batch, time = ops.shape(tokens)
@@ -127,9 +127,9 @@ class TransformerBlock(layers.Layer):
 
 
 class TiedHead(layers.Layer):
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, vocab_size: int, bias: bool) -> None:
         super().__init__()
-        self.bias = self.add_weight(name="bias", shape=(spec.vocab_size,)) if spec.head_bias else None
+        self.bias = self.add_weight(name="bias", shape=(vocab_size,)) if bias else None
 
     def call(self, x: Any, table: Any) -> Any:
         logits = ops.matmul(x, ops.transpose(table))
@@ -172,7 +172,9 @@ def feed_forward(spec: Spec) -> FeedForward:
 def head(spec: Spec) -> layers.Layer | None:
     if spec.head != "logits":
         return None
-    return TiedHead(spec) if spec.tied_head else layers.Dense(spec.vocab_size, use_bias=spec.head_bias)
+    if spec.tied_head:
+        return TiedHead(spec.vocab_size, spec.head_bias)
+    return layers.Dense(spec.vocab_size, use_bias=spec.head_bias)
 
 
 def pooler(spec: Spec) -> layers.Layer | None:

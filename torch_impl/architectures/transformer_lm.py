@@ -28,7 +28,7 @@ class TransformerLM(nn.Module):
         self.positions = positions(spec)
         self.embedding_norm = norm(spec) if spec.embedding_norm else nn.Identity()
         self.dropout = dropout.build(Dropout(rate=spec.dropout_rate))
-        self.mask = AttentionMask(spec) if spec.is_masked else None
+        self.mask = AttentionMask(spec.causal, spec.pad_token_id) if spec.is_masked else None
         self.blocks = nn.ModuleList([TransformerBlock(spec) for _ in range(spec.num_layers)])
         self.norm = norm(spec) if spec.norm == "pre" else nn.Identity()
         self.head = head(spec)
@@ -84,9 +84,9 @@ class TransformerLM(nn.Module):
 
 
 class AttentionMask(nn.Module):
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, causal: bool, pad_token_id: int | None) -> None:
         super().__init__()
-        self.causal, self.pad_token_id = spec.causal, spec.pad_token_id
+        self.causal, self.pad_token_id = causal, pad_token_id
 
     def forward(self, tokens: torch.Tensor, start: int = 0) -> torch.Tensor:
         batch, time = tokens.shape
@@ -128,9 +128,9 @@ class TransformerBlock(nn.Module):
 
 
 class TiedHead(nn.Module):
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, vocab_size: int, bias: bool) -> None:
         super().__init__()
-        self.bias = nn.Parameter(torch.empty(spec.vocab_size)) if spec.head_bias else None
+        self.bias = nn.Parameter(torch.empty(vocab_size)) if bias else None
 
     def forward(self, x: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
         return F.linear(x, table, self.bias)
@@ -172,7 +172,9 @@ def feed_forward(spec: Spec) -> FeedForward:
 def head(spec: Spec) -> nn.Module | None:
     if spec.head != "logits":
         return None
-    return TiedHead(spec) if spec.tied_head else nn.Linear(spec.d_model, spec.vocab_size, bias=spec.head_bias)
+    if spec.tied_head:
+        return TiedHead(spec.vocab_size, spec.head_bias)
+    return nn.Linear(spec.d_model, spec.vocab_size, bias=spec.head_bias)
 
 
 def pooler(spec: Spec) -> nn.Module | None:
