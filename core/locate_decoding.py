@@ -18,25 +18,32 @@ from .compare import Comparison
 from .locate import Fault
 from .locate import locate as locate_between
 from .pair import Pair
-from .spec import Part
+from .spec import Part, Spec
 from .state import State
 from .verdict import Verdict
 
-NEWEST = ("time", "queries")
+LENGTHS = ("time", "queries", "keys")
 Calls = dict[str, Call]
 
 
 def locate(pair: Pair) -> Fault | None:
-    """The first part whose call in a step is not what it is in the whole network; None if there is none."""
+    """The first part whose call in a step is not what it is in the whole network; None if there is none.
+
+    Where what such a part is given differs already, the fault is that of the part around it, or of the network.
+    """
     script = Script.of(check_generation.prompt(pair), pair.spec.generates)
+    elsewhere = floor.moved(pair.state, pair.seed)
     for side, label in zip(SIDES, compare.SIDES, strict=True):
-        steps = zip(script.ends, _fed(pair, side, script), *_whole(pair, side, script), strict=True)
-        for end, fed, whole, moved in steps:
+        for end, fed in zip(script.ends, _fed(pair, side, script), strict=True):
+            whole, moved = (_whole(pair, side, script, end, state) for state in (pair.state, elsewhere))
             for part in pair.spec.parts():
-                if part.name in fed and part.name in whole:
-                    found = _compared(part, *(calls[part.name].output for calls in (fed, whole, moved)))
-                    if found.verdict is not Verdict.EQUAL:
-                        return Fault(part.name, _sentence(label, script, end, found))
+                if part.name not in fed or part.name not in whole:
+                    continue
+                calls = fed[part.name], whole[part.name], moved[part.name]
+                found = _compared(part, part.output, *(call.output for call in calls))
+                if found.verdict is not Verdict.EQUAL:
+                    blamed = _around(pair.spec, part) if _given_otherwise(part, *calls) else part.name
+                    return Fault(blamed, _sentence(label, script, end, found))
     return locate_between(pair)
 
 
@@ -45,27 +52,39 @@ def _fed(pair: Pair, side: str, script: Script) -> list[Calls]:
     return [dict(decoder.calls) for _ in script.feed(decoder)]
 
 
-def _whole(pair: Pair, side: str, script: Script) -> list[list[Calls]]:
-    """After each piece, as it is and after every weight has moved by a unit."""
-
-    def calls(state: State) -> list[Calls]:
-        model = pair.loaded(side, state)
-        inputs = [script.whole(end, pair.spec.generates) for end in script.ends]
-        return [pair.side(side).forward(model, arrays, taps=True).calls for arrays in inputs]
-
-    return [calls(pair.state), calls(floor.moved(pair.state, pair.seed))]
+def _whole(pair: Pair, side: str, script: Script, end: int, state: State) -> Calls:
+    inputs = script.whole(end, pair.spec.generates)
+    return pair.side(side).forward(pair.loaded(side, state), inputs, taps=True).calls
 
 
-def _compared(part: Part, fed: NDArray[Any], whole: NDArray[Any], moved: NDArray[Any]) -> Comparison:
-    whole, moved = _newest(part, whole, fed), _newest(part, moved, fed)
+def _given_otherwise(part: Part, fed: Call, whole: Call, moved: Call) -> bool:
+    """Whether any argument differs between a step and the whole network."""
+    for axes, *arrays in zip(part.inputs, fed.inputs, whole.inputs, moved.inputs, strict=False):
+        given = [array for array in arrays if array is not None]
+        if len(given) == 3 and _compared(part, axes, *given).verdict is not Verdict.EQUAL:
+            return True
+    return False
+
+
+def _around(spec: Spec, part: Part) -> str:
+    """The name of the part that holds this one; that of the spec for the network itself."""
+    names = {other.name for other in spec.parts()}
+    name = part.name
+    while name and (name == part.name or name not in names):
+        name = name.rpartition(".")[0]
+    return name or spec.name
+
+
+def _compared(part: Part, axes: str, fed: NDArray[Any], whole: NDArray[Any], moved: NDArray[Any]) -> Comparison:
+    whole, moved = _newest(axes, whole, fed), _newest(axes, moved, fed)
     least = floor.movement({part.name: whole}, {part.name: moved}).get(part.name, 0.0)
     return compare.pair(part.name, fed, whole, least, sides=("a step", "the whole network"))
 
 
-def _newest(part: Part, whole: NDArray[Any], fed: NDArray[Any]) -> NDArray[Any]:
+def _newest(axes: str, whole: NDArray[Any], fed: NDArray[Any]) -> NDArray[Any]:
     """The last positions of the whole network, as many as a step had."""
-    for axis, group in enumerate(parse(part.output)):
-        if group[0] in NEWEST and fed.ndim == whole.ndim:
+    for axis, group in enumerate(parse(axes)):
+        if group[0] in LENGTHS and fed.ndim == whole.ndim:
             whole = np.take(whole, range(max(0, whole.shape[axis] - fed.shape[axis]), whole.shape[axis]), axis)
     return whole
 
@@ -75,4 +94,4 @@ def _sentence(label: str, script: Script, end: int, found: Comparison) -> str:
     if end > script.turn:
         when += ", after the rows were reordered"
     size = found.complaint or f"differs by {found.difference:.1e}, {found.ratio:.1e} noise floors"
-    return f"in {label}, at {when}, its output is not that of the whole network: {size}"
+    return f"in {label}, at {when}, {found.name} does not give what it gives in the whole network: {size}"

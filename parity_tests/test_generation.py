@@ -251,3 +251,21 @@ class Inputs(unittest.TestCase):
         with self.assertRaises(InputError) as caught:
             named(self.spec, {**self.given(), "attention_mask": np.full((2, 2, 5, 6), -1)})
         self.assertIn("takes whole numbers from 0 to 1 as attention_mask", str(caught.exception))
+
+
+class Verb(unittest.TestCase):
+    """The verb itself, on real siblings."""
+
+    def test_both_sides_write_the_same(self) -> None:
+        spec = diglot.spec("transformer_lm_small_pre")
+        state = diglot.initial_state(spec)
+        options: dict[str, Any] = {"max_new_tokens": 6, "strategy": "sample", "top_p": 0.9, "seed": 2}
+        found = []
+        for side in ("torch", "keras"):
+            text = diglot.build(spec, side)
+            diglot.set_state(text, state)
+            found.append(diglot.generate(text, [[1, 2, 3], [4, 5, 6]], **options))
+            with self.assertRaises(InputError):
+                diglot.generate(text, [[1, 0]], **options)
+        np.testing.assert_array_equal(*found)
+        self.assertEqual(found[0].shape, (2, 9))
