@@ -11,33 +11,33 @@ from numpy.typing import NDArray
 
 from ..core.backend import Recipe
 from ..core.errors import SpecError
+from ..core.spec import Tensor
 from ..core.technique import Arrays
 from .backend import sibling, spec_of
 from .precision import precision
 
 
 class Batches(keras.utils.PyDataset):
-    """Whole batches, in order: the one input of a network, and what the loss compares its output with."""
+    """Whole batches, in order: the inputs of a network by name, and what the loss compares its output with."""
 
     def __init__(self, model: keras.Model, batches: Sequence[Arrays]) -> None:
         super().__init__()
-        (source,), target = spec_of(model).inputs(), spec_of(model).targets()
-        self.batches, self.source, self.target = batches, source, target
+        self.batches, self.sources, self.target = batches, spec_of(model).inputs(), spec_of(model).targets()
         self.outputs = len(spec_of(model).outputs())
 
     def __len__(self) -> int:
         return len(self.batches)
 
-    def __getitem__(self, index: int) -> tuple[NDArray[Any], Any]:
+    def __getitem__(self, index: int) -> tuple[Arrays, Any]:
         batch = self.batches[index]
         target = batch[self.target.name]
-        return batch[self.source.name], target if self.outputs == 1 else (target,) * self.outputs
+        return named(self.sources, batch), target if self.outputs == 1 else (target,) * self.outputs
 
 
 def fit(model: keras.Model, batches: Sequence[Arrays], recipe: Recipe) -> NDArray[np.float64]:
     """Train for one step per batch, and give the loss of every step, float64, (steps,).
 
-    A batch holds arrays by the names of the spec's input and target, in the canonical layout, (batch, ...).
+    A batch holds arrays by the names of the spec's inputs and target, in the canonical layout, (batch, ...).
     Raises SpecError for a recipe that clips.
     """
     if recipe.clip:
@@ -64,10 +64,15 @@ def fit(model: keras.Model, batches: Sequence[Arrays], recipe: Recipe) -> NDArra
 
 
 def predict(model: keras.Model, inputs: Arrays, batch_size: int) -> NDArray[np.floating]:
-    """The first output in evaluation mode, (batch, ...) in the canonical layout, for the input by its name."""
-    (source,) = spec_of(model).inputs()
+    """The first output in evaluation mode, (batch, ...) in the canonical layout, for the inputs by name."""
+    given = named(spec_of(model).inputs(), inputs)
     with precision(model.variable_dtype):
-        return several(model.predict(inputs[source.name], batch_size=batch_size, verbose=0))[0]
+        return several(model.predict(given, batch_size=batch_size, verbose=0))[0]
+
+
+def named(tensors: Sequence[Tensor], arrays: Arrays) -> Arrays:
+    """The arrays of these tensors."""
+    return {tensor.name: arrays[tensor.name] for tensor in tensors}
 
 
 def several(result: Any) -> tuple[Any, ...]:

@@ -14,11 +14,21 @@ LENGTHS = ("time", "queries", "keys")
 
 
 class SpecModel(keras.Model):
-    """A `keras.Model` that carries its spec. Its configuration is the spec's name, fields and precision."""
+    """A `keras.Model` that carries its spec. Its configuration is the spec's name, fields and precision.
+
+    A network of several inputs may be given them together as well, by name or in their order, as `fit` does.
+    """
 
     def __init__(self, spec: Spec) -> None:
         super().__init__(name=spec.name)
         self.spec = spec
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        if len(inputs) == 1 and isinstance(inputs[0], dict):
+            inputs = tuple(inputs[0][tensor.name] for tensor in self.spec.inputs())
+        elif len(inputs) == 1 and isinstance(inputs[0], list | tuple):
+            inputs = tuple(inputs[0])
+        return super().__call__(*inputs, **options)
 
     def make_variables(self) -> None:
         """Call the model on symbolic inputs of any batch size and any length in time, as a functional model is."""

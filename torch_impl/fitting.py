@@ -13,31 +13,32 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..core.backend import Recipe
 from ..core.errors import SpecError
+from ..core.spec import Tensor
 from ..core.technique import Arrays
 from .backend import sibling, spec_of, to_tensor
 from .layout import to_canonical
 
 
 class Batches(Dataset):
-    """Whole batches, in order: the one input of a network, and what the loss compares its output with."""
+    """Whole batches, in order: the inputs of a network, and what the loss compares its output with."""
 
     def __init__(self, model: nn.Module, batches: Sequence[Arrays]) -> None:
         super().__init__()
-        (source,), target = spec_of(model).inputs(), spec_of(model).targets()
-        self.model, self.batches, self.source, self.target = model, batches, source, target
+        self.model, self.batches = model, batches
+        self.sources, self.target = spec_of(model).inputs(), spec_of(model).targets()
 
     def __len__(self) -> int:
         return len(self.batches)
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def __getitem__(self, index: int) -> tuple[list[torch.Tensor], torch.Tensor]:
         batch = self.batches[index]
-        return to_tensor(self.model, self.source, batch), to_tensor(self.model, self.target, batch)
+        return tensors(self.model, self.sources, batch), to_tensor(self.model, self.target, batch)
 
 
 def fit(model: nn.Module, batches: Sequence[Arrays], recipe: Recipe) -> NDArray[np.float64]:
     """Train for one step per batch, and give the loss of every step, float64, (steps,).
 
-    A batch holds arrays by the names of the spec's input and target, in the canonical layout, (batch, ...).
+    A batch holds arrays by the names of the spec's inputs and target, in the canonical layout, (batch, ...).
     Raises SpecError for a recipe that clips.
     """
     if recipe.clip:
@@ -51,7 +52,7 @@ def fit(model: nn.Module, batches: Sequence[Arrays], recipe: Recipe) -> NDArray[
     model.train()
     for inputs, targets in DataLoader(Batches(model, batches), batch_size=None, shuffle=False):
         optimizer.zero_grad()
-        outputs = dict(zip(names, several(model(inputs)), strict=True))
+        outputs = dict(zip(names, several(model(*inputs)), strict=True))
         loss = sum(weight * loss_function(outputs[name], targets) for name, weight in weights.items())
         loss.backward()
         optimizer.step()
@@ -62,13 +63,20 @@ def fit(model: nn.Module, batches: Sequence[Arrays], recipe: Recipe) -> NDArray[
 
 
 def predict(model: nn.Module, inputs: Arrays, batch_size: int) -> NDArray[np.floating]:
-    """The first output in evaluation mode, (batch, ...) in the canonical layout, for the input by its name."""
-    (source,), (output, *_) = spec_of(model).inputs(), spec_of(model).outputs()
+    """The first output in evaluation mode, (batch, ...) in the canonical layout, for the inputs by name."""
+    output, *_ = spec_of(model).outputs()
     model.eval()
     with torch.no_grad():
-        batches = to_tensor(model, source, inputs).split(batch_size)
-        outputs = torch.cat([several(model(batch))[0] for batch in batches])
+        batches = zip(
+            *(given.split(batch_size) for given in tensors(model, spec_of(model).inputs(), inputs)), strict=True
+        )
+        outputs = torch.cat([several(model(*batch))[0] for batch in batches])
     return to_canonical(outputs.numpy(), output.axes)
+
+
+def tensors(model: nn.Module, declared: Sequence[Tensor], arrays: Arrays) -> list[torch.Tensor]:
+    """The arrays of declared inputs as tensors."""
+    return [to_tensor(model, tensor, arrays) for tensor in declared]
 
 
 def several(result: Any) -> tuple[Any, ...]:
