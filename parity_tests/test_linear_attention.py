@@ -147,6 +147,37 @@ class Linear(unittest.TestCase):
             self.equal(array(found), linear(spec, state, batch["x"], batch["attention_mask"]))
 
 
+class Efficient(unittest.TestCase):
+    """The whole language model; that its pieces give what the whole gives is the check of generation."""
+
+    SPEC = diglot.spec("efficient_transformer_small", max_len=40, num_layers=1)
+
+    @parameterized.expand([(side,) for side in SIDES])
+    def test_the_cache_does_not_grow(self, side: str) -> None:
+        model, _ = made(self.SPEC, side)
+        cache, sizes = model.start(2), set()
+        for _ in range(4):
+            model.decode(tensor(side, np.full((2, 5), 3)), cache)
+            sizes.add(tuple(tuple(item.shape) for item in cache.tensors()))
+        self.assertEqual(sizes, {((2, 1), (2, 2, 4, 4), (2, 2, 4))})
+
+    @parameterized.expand([(side,) for side in SIDES])
+    def test_a_text_that_is_too_long(self, side: str) -> None:
+        model, _ = made(self.SPEC, side)
+        cache = model.start(1)
+        model.decode(tensor(side, np.full((1, 40), 3)), cache)
+        with self.assertRaisesRegex(InputError, "a sequence of 41 positions is longer than max_len 40"):
+            model.decode(tensor(side, np.full((1, 1), 3)), cache)
+
+    def test_a_gated_network_has_the_size_of_an_ungated_one(self) -> None:
+        """Shazeer (2020), section 3: by a factor of 2/3 in width, the defaults of both specs have about as many."""
+        counts = [
+            sum(weight.size for weight in diglot.spec(name).weights() if "feed_forward" in weight.name)
+            for name in ("efficient_transformer", "transformer_lm")
+        ]
+        self.assertLess(abs(counts[0] / counts[1] - 1), 1e-3)
+
+
 class Additive(unittest.TestCase):
     @parameterized.expand([(side, bias, masked) for side in SIDES for bias, masked in ((0, 1), (1, 0))])
     def test_the_formula(self, side: str, bias: int, masked: int) -> None:
