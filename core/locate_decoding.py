@@ -18,7 +18,7 @@ from .compare import Comparison
 from .locate import Fault
 from .locate import locate as locate_between
 from .pair import Pair
-from .spec import Part, Spec
+from .spec import Part
 from .state import State
 from .verdict import Verdict
 
@@ -29,21 +29,20 @@ Calls = dict[str, Call]
 def locate(pair: Pair) -> Fault | None:
     """The first part whose call in a step is not what it is in the whole network; None if there is none.
 
-    Where what such a part is given differs already, the fault is that of the part around it, or of the network.
+    Where what such a part is given differs already, the fault is that of the part around it, and so on outwards.
     """
     script = Script.of(check_generation.prompt(pair), pair.spec.generates)
     elsewhere = floor.moved(pair.state, pair.seed)
     for side, label in zip(SIDES, compare.SIDES, strict=True):
         for end, fed in zip(script.ends, _fed(pair, side, script), strict=True):
             whole, moved = (_whole(pair, side, script, end, state) for state in (pair.state, elsewhere))
-            for part in pair.spec.parts():
-                if part.name not in fed or part.name not in whole:
-                    continue
-                calls = fed[part.name], whole[part.name], moved[part.name]
-                found = _compared(part, part.output, *(call.output for call in calls))
+            called = {part.name: part for part in pair.spec.parts() if part.name in fed and part.name in whole}
+            for name, part in called.items():
+                found = _compared(name, part.output, *(calls[name].output for calls in (fed, whole, moved)))
                 if found.verdict is not Verdict.EQUAL:
-                    blamed = _around(pair.spec, part) if _given_otherwise(part, *calls) else part.name
-                    return Fault(blamed, _sentence(label, script, end, found))
+                    while name in called and _given_otherwise(called[name], fed, whole, moved):
+                        name = _around(name, called)
+                    return Fault(name or pair.spec.name, _sentence(label, script, end, found))
     return locate_between(pair)
 
 
@@ -57,28 +56,26 @@ def _whole(pair: Pair, side: str, script: Script, end: int, state: State) -> Cal
     return pair.side(side).forward(pair.loaded(side, state), inputs, taps=True).calls
 
 
-def _given_otherwise(part: Part, fed: Call, whole: Call, moved: Call) -> bool:
+def _given_otherwise(part: Part, *calls: Calls) -> bool:
     """Whether any argument differs between a step and the whole network."""
-    for axes, *arrays in zip(part.inputs, fed.inputs, whole.inputs, moved.inputs, strict=False):
+    arguments = zip(part.inputs, *(given[part.name].inputs for given in calls), strict=False)
+    for axes, *arrays in arguments:
         given = [array for array in arrays if array is not None]
-        if len(given) == 3 and _compared(part, axes, *given).verdict is not Verdict.EQUAL:
+        if len(given) == len(calls) and _compared(part.name, axes, *given).verdict is not Verdict.EQUAL:
             return True
     return False
 
 
-def _around(spec: Spec, part: Part) -> str:
-    """The name of the part that holds this one; that of the spec for the network itself."""
-    names = {other.name for other in spec.parts()}
-    name = part.name
-    while name and (name == part.name or name not in names):
-        name = name.rpartition(".")[0]
-    return name or spec.name
+def _around(name: str, called: dict[str, Part]) -> str:
+    """The part that holds another one and is called in a step as well; empty for the network itself."""
+    name = name.rpartition(".")[0]
+    return name if not name or name in called else _around(name, called)
 
 
-def _compared(part: Part, axes: str, fed: NDArray[Any], whole: NDArray[Any], moved: NDArray[Any]) -> Comparison:
+def _compared(name: str, axes: str, fed: NDArray[Any], whole: NDArray[Any], moved: NDArray[Any]) -> Comparison:
     whole, moved = _newest(axes, whole, fed), _newest(axes, moved, fed)
-    least = floor.movement({part.name: whole}, {part.name: moved}).get(part.name, 0.0)
-    return compare.pair(part.name, fed, whole, least, sides=("a step", "the whole network"))
+    least = floor.movement({name: whole}, {name: moved}).get(name, 0.0)
+    return compare.pair(name, fed, whole, least, sides=("a step", "the whole network"))
 
 
 def _newest(axes: str, whole: NDArray[Any], fed: NDArray[Any]) -> NDArray[Any]:
