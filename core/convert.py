@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from . import checkpoint, foreign, pretrained, variants
+from . import checkpoint, described, foreign, pretrained, variants
 from .errors import CheckpointError, DiglotError, SpecError, StateError
 from .source import Source
 from .spec import Spec
@@ -31,10 +31,9 @@ def convert(origin: Any, target: str | os.PathLike[str], spec: Spec | None, sour
     form = _form(Path(target))
     if source is None:
         found, state = _own(origin, spec)
-    elif spec is None:
-        raise SpecError(f"the weights of {source} do not say which network they are of; give a spec")
     else:
-        found, state = spec, pretrained.load(spec, origin, source)
+        found = spec or described.spec_of(origin, source)
+        state = pretrained.load(found, origin, source)
     if form == CANONICAL:
         checkpoint.save(target, found, state)
     else:
@@ -99,12 +98,13 @@ def _own(origin: Any, spec: Spec | None) -> tuple[Spec, State]:
 def _of_a_library(path: Path, spec: Spec) -> str:
     """The sentence for a file that is not Diglot's own but that of a library, or nothing."""
     side = pretrained.framework_of(path) or "torch"
-    for name, table in spec.SOURCES.items():
+    for name in spec.SOURCES:
+        table = foreign.table(spec, name)
         if table.side != side:
             continue
         try:
-            with pretrained.arrays_of(spec, path, table, name) as (arrays, label):
-                shapes = {key: tuple(array.shape) for key, array in arrays.items()}
+            with pretrained.arrays_of(spec, path, table, name) as (arrays, label, _):
+                shapes = pretrained.shapes_in(arrays)
         except DiglotError:
             return ""
         try:

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from .axes import rearrange, sizes_of
 from .errors import SpecError, StateError
 from .layout import leaf, native
-from .source import SEPARATORS, SLICE, Source, current, matches, translated
-from .spec import Spec, Weight, rounded
+from .settings import is_same
+from .source import SEPARATORS, SLICE, Among, Source, current, matches, tables, translated
+from .spec import Spec, Weight
 from .state import State
 
 SHOWN = 3  # names of a kind in an error
@@ -27,7 +28,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a weight is: the name and the axes there, and which of how many slices along the first axis."""
+    """Where a weight is: the name and the axes there, and which of how many slices along the axis of the outputs."""
 
     weight: Weight
     name: str
@@ -42,26 +43,33 @@ class Place:
     @functools.cached_property
     def shape(self) -> tuple[int, ...]:
         """The shape of the library's whole tensor."""
-        sizes = self.sizes()
-        first, *rest = [math.prod(sizes[name] for name in group.strip("()").split()) for group in _groups(self.axes)]
-        return (first * self.count, *rest)
+        shape = self._sized(self.axes)
+        shape[self.sliced] *= self.count
+        return tuple(shape)
+
+    @property
+    def sliced(self) -> int:
+        """The axis along which slices lie: that of the outputs, or else the first."""
+        groups = _groups(self.axes)
+        return groups.index("out") if "out" in groups else 0
 
     def read(self, whole: NDArray[Any]) -> NDArray[Any]:
         """The weight out of the library's tensor, in the canonical order; never a view of it."""
-        length = len(whole) // self.count
-        part = whole[self.index * length : (self.index + 1) * length]
+        length = whole.shape[self.sliced] // self.count
+        part = whole[(*[slice(None)] * self.sliced, slice(self.index * length, (self.index + 1) * length))]
         inner = _inner(self.axes)
-        sizes = self.sizes()
-        shape = [math.prod(sizes[name] for name in group.strip("()").split()) for group in _groups(inner)]
-        result: NDArray[Any] = rearrange(part.reshape(shape), inner, self.weight.axes, sizes)
+        result: NDArray[Any] = rearrange(part.reshape(self._sized(inner)), inner, self.weight.axes, self.sizes())
         return result.copy() if np.may_share_memory(result, whole) else result
 
     def written(self, array: NDArray[Any]) -> NDArray[Any]:
         """The library's slice out of a weight in the canonical order."""
         moved = rearrange(array, self.weight.axes, _inner(self.axes), self.sizes())
-        first, *rest = self.shape
-        result: NDArray[Any] = moved.reshape((first // self.count, *rest))
+        result: NDArray[Any] = moved.reshape(self._sized(self.axes))
         return result
+
+    def _sized(self, axes: str) -> list[int]:
+        sizes = self.sizes()
+        return [math.prod(sizes[name] for name in group.strip("()").split()) for group in _groups(axes)]
 
 
 def _groups(axes: str) -> list[str]:
@@ -118,14 +126,19 @@ def shapes_of(found: Iterable[Place]) -> dict[str, tuple[int, ...]]:
     return {place.name: place.shape for place in found}
 
 
+def table(spec: Spec, name: str) -> Source:
+    """The table of a source for a spec: of several the one that the spec lacks least of, or then that asks for most."""
+    return min(tables(spec.SOURCES[name]), key=lambda source: (len(unmet(spec, source)), -len(source.requires)))
+
+
 def unmet(spec: Spec, source: Source) -> dict[str, Any]:
     """The fields that a source's own networks have other values of, with these values."""
-    fields = spec.fields()
-    return {key: value for key, value in source.requires if fields.get(key) not in (value, _rounded(value))}
-
-
-def _rounded(value: Any) -> Any:
-    return rounded(value) if isinstance(value, float) else value
+    fields, found = spec.fields(), {}
+    for key, value in source.requires:
+        allowed = value.values if isinstance(value, Among) else (value,)
+        if not any(is_same(fields.get(key), each) for each in allowed):
+            found[key] = allowed[0]
+    return found
 
 
 def with_head(spec: Spec) -> tuple[Spec, ...]:
@@ -148,6 +161,8 @@ def match(spec: Spec, source: Source, shapes: Shapes, label: str = "the weights"
     wanted = shapes_of(found)
     beside = head(spec, source)
     names = named((*found, *beside), source, shapes)
+    if twice := set(shapes) - set(names.values()):
+        raise StateError(f"{label} hold one weight of {spec.name} under two names, one of which is {min(twice)}")
     unwanted = shapes_of(beside)
     missing = [name for name in wanted if name not in names]
     extra = [key for key in names if not (key in wanted or key in unwanted or is_left_out(source, key))]
@@ -212,6 +227,9 @@ def to_canonical(spec: Spec, source: Source, arrays: Mapping[str, Any], label: s
     Raises StateError where the two are not in a bijection.
     """
     names = match(spec, source, {name: tuple(array.shape) for name, array in arrays.items()}, label)
+    for actual, original in copies(spec, source, arrays).values():
+        if not np.array_equal(np.asarray(arrays[actual]), np.asarray(arrays[names[original]])):
+            raise StateError(f"{label} hold another {actual} than {names[original]}, which are one in this {spec.name}")
     state: State = {}
     held: tuple[str, NDArray[Any]] = "", np.empty(0)
     for place in places(spec, source):
@@ -221,13 +239,27 @@ def to_canonical(spec: Spec, source: Source, arrays: Mapping[str, Any], label: s
     return state
 
 
+def copies(spec: Spec, source: Source, arrays: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Of the arrays that repeat a weight of the spec: their names there and that of the table for what they repeat."""
+    found = places(spec, source)
+    wanted = {place.name for place in found}
+    there = named(found, source, arrays)
+    return {
+        copy: (there[copy], original)
+        for copy, original in source.copies
+        if copy in there and copy not in wanted and original in wanted
+    }
+
+
 def from_canonical(spec: Spec, source: Source, state: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """A library's arrays, by the names of the table, out of a canonical state that fits the spec."""
     slices: dict[str, dict[int, NDArray[Any]]] = {}
+    axes: dict[str, int] = {}
     for place in places(spec, source):
         slices.setdefault(place.name, {})[place.index] = place.written(np.asarray(state[place.weight.name]))
+        axes[place.name] = place.sliced
     return {
-        name: found[0] if len(found) == 1 else np.concatenate([found[index] for index in sorted(found)])
+        name: found[0] if len(found) == 1 else np.concatenate([found[index] for index in sorted(found)], axes[name])
         for name, found in slices.items()
     }
 

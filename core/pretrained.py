@@ -9,11 +9,11 @@ import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import backend, foreign, variants
+from . import backend, foreign, settings, shards, variants
 from .errors import CheckpointError, SpecError, StateError, nearest
 from .source import Source
 from .spec import Spec
@@ -23,6 +23,14 @@ FRAMEWORKS = {"torch": "PyTorch", "keras": "Keras"}
 HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
+class Found(NamedTuple):
+    """What an origin holds: its arrays by name, what to call them, and the library's own configuration, or nothing."""
+
+    arrays: Mapping[str, Any]
+    label: str
+    config: Mapping[str, Any]
+
+
 def load(spec: Spec, origin: Any, source: str) -> State:
     """The canonical state out of a library's live model, its file, or what an address or a hub name stands for.
 
@@ -30,14 +38,21 @@ def load(spec: Spec, origin: Any, source: str) -> State:
     Raises SpecError for an unknown source, CheckpointError for a bad file, and StateError where the weights do not fit.
     """
     table = source_of(spec, source)
-    with arrays_of(spec, given(origin), table, source) as (arrays, label):
-        shapes = {name: tuple(array.shape) for name, array in arrays.items()}
+    with arrays_of(spec, given(origin), table, source) as (arrays, label, config):
+        shapes = shapes_in(arrays)
         try:
-            state = foreign.to_canonical(spec, table, arrays, label)
+            foreign.match(spec, table, shapes, label)
         except StateError as error:
             raise StateError(variants.explained(spec, source, shapes, label, str(error)), error.weights) from error
+        settings.check(spec, table, config, label)
+        state = foreign.to_canonical(spec, table, arrays, label)
     fit(spec, state)
     return state
+
+
+def shapes_in(arrays: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """The shapes of arrays that may not have been read yet."""
+    return {name: tuple(array.shape) for name, array in arrays.items()}
 
 
 def export(spec: Spec, state: Mapping[str, Any], target: Any, source: str) -> None:
@@ -52,10 +67,12 @@ def export(spec: Spec, state: Mapping[str, Any], target: Any, source: str) -> No
     if isinstance(target, str | os.PathLike):
         side.write(Path(target), spec, table, arrays)
         return
-    held = _live(target, table, source)
-    names = foreign.match(
-        spec, table, {name: array.shape for name, array in held.items()}, f"the weights of the {source} model"
-    )
+    held, label = _live(target, table, source), f"the weights of the {source} model"
+    names = foreign.match(spec, table, shapes_in(held), label)
+    settings.check(spec, table, _configuration(target), label)
+    copies = foreign.copies(spec, table, held)
+    names |= {copy: actual for copy, (actual, _) in copies.items()}
+    arrays |= {copy: arrays[original] for copy, (_, original) in copies.items()}
     for name, array in arrays.items():
         with np.errstate(over="ignore"):
             if np.any(np.isinf(array.astype(held[names[name]].dtype)) & np.isfinite(array)):
@@ -85,7 +102,7 @@ def source_of(spec: Spec, name: str) -> Source:
     if not isinstance(name, str) or name not in spec.SOURCES:
         known = f"the sources {', '.join(spec.SOURCES)}, and no" if spec.SOURCES else "no sources, and so no"
         raise SpecError(f"{spec.name} has {known} {name!r}{nearest(str(name), spec.SOURCES)}")
-    table = spec.SOURCES[name]
+    table = foreign.table(spec, name)
     if other := foreign.unmet(spec, table):
         raise SpecError(_of_another(spec, name, table, other))
     return table
@@ -101,7 +118,8 @@ def _of_another(spec: Spec, name: str, table: Source, other: Mapping[str, Any]) 
     ours = " and ".join(str(spec.fields().get(field)) for field in other)
     asked = f"ask for {' or '.join(presets)}" if presets else f"give {variants.values(other.items())}"
     library = f"{name}'" if name.endswith("s") else f"{name}'s"
-    return f"{library} {type(spec).__name__}s have {theirs}, and this {spec.name} {ours}; {asked}"
+    kind = table.family or type(spec).__name__
+    return f"{library} {kind}s have {theirs}, and this {spec.name} {ours}; {asked}"
 
 
 def side_of(source: Source, file: str = "foreign") -> Any:
@@ -111,23 +129,26 @@ def side_of(source: Source, file: str = "foreign") -> Any:
 
 
 @contextlib.contextmanager
-def arrays_of(spec: Spec, origin: Any, source: Source, name: str) -> Iterator[tuple[Any, str]]:
-    """The arrays of a live model or of a file, and what to call them."""
+def arrays_of(spec: Spec | None, origin: Any, source: Source, name: str) -> Iterator[Found]:
+    """The arrays of a live model, of a file, or of the shards in a folder."""
     found = origin
     if isinstance(origin, str) and not os.path.exists(origin):
         found = side_of(source, "hub").fetch(origin, spec, source) or origin
     if not isinstance(found, str | os.PathLike):
-        yield _live(found, source, name), f"the weights of the {name} model"
+        yield Found(_live(found, source, name), f"the weights of the {name} model", _configuration(found))
         return
     path = Path(found)
+    if source.side == "torch" and os.path.isdir(path):
+        path = shards.in_folder(path)
     if not os.path.isfile(path):  # which, unlike Path's, is False for a name that is too long
         raise CheckpointError(f"{path} is not a file, and no address or name that {name} knows; nothing was loaded")
+    shards.whole(path)
     if (kind := framework_of(path)) and kind != source.side:
         raise CheckpointError(
             f"{path} is a file of {FRAMEWORKS[kind]}, and the source {name} is read from {FRAMEWORKS[source.side]}'s"
         )
     with side_of(source).opened(path, spec, source) as arrays:
-        yield arrays, f"the weights in {path}"
+        yield Found(arrays, f"the weights in {path}", shards.configuration(path) if source.settings else {})
 
 
 def framework_of(path: Path) -> str | None:
@@ -143,6 +164,13 @@ def framework_of(path: Path) -> str | None:
     except (OSError, zipfile.BadZipFile) as error:
         raise CheckpointError(f"{path} cannot be read ({error}); nothing was loaded") from error
     return "torch" if path.suffix == ".safetensors" else None
+
+
+def _configuration(model: Any) -> Mapping[str, Any]:
+    """What a live model of a library with configurations says of itself."""
+    to_dict = getattr(getattr(model, "config", None), "to_dict", None)
+    held = to_dict() if callable(to_dict) else {}
+    return held if isinstance(held, Mapping) else {}
 
 
 def _live(item: Any, source: Source, name: str) -> Any:

@@ -10,13 +10,19 @@ from typing import Any
 
 from . import registry
 from .errors import SpecError
-from .foreign import Place, Shapes, head, is_left_out, named, places, shapes_of, unmet
+from .foreign import Place, Shapes, head, is_left_out, named, places, shapes_of, table, unmet
 from .source import Source
 from .spec import Spec
 
 REFINED = 8  # of the likeliest presets, it is asked whether their weights are these but for what FREE names
 # What a file alone can tell.
-FREE = {"num_classes": "{} class{}", "in_channels": "{} channel{}", "image_size": "images of {} pixel{}"}
+FREE = {
+    "num_classes": "{} class{}",
+    "in_channels": "{} channel{}",
+    "image_size": "images of {} pixel{}",
+    "vocab_size": "{} token{}",
+    "max_len": "{} position{}",
+}
 STEPS = 512  # patches along the largest image that is thought of
 
 
@@ -51,9 +57,9 @@ def variants(side: str, shapes: Shapes) -> list[Variant]:
     for preset, (owner, _) in registry.presets().items():
         if owner in registry.architectures():
             spec: Spec = registry.make(preset)
-            tables = [(name, source) for name, source in spec.SOURCES.items()
+            tables = [(name, table(spec, name)) for name in spec.SOURCES]
+            found += [(_variant(preset, spec, name, source, shapes), spec, source) for name, source in tables
                       if source.side == side and not unmet(spec, source)]  # fmt: skip
-            found += [(_variant(preset, spec, name, source, shapes), spec, source) for name, source in tables]
     found.sort(key=lambda item: -item[0].share)
     refined = [_refined(*item, shapes) for item in found[:REFINED]]
     return sorted(refined, key=lambda variant: -variant.share)
@@ -73,7 +79,7 @@ def alike(spec: Spec, source: Source) -> list[str]:
 
 def explained(spec: Spec, source: str, shapes: Shapes, label: str, complaint: str) -> str:
     """The sentence for weights that do not fit the spec: what they are, where that is known, or what they are near."""
-    likely = variants(spec.SOURCES[source].side, shapes)
+    likely = variants(table(spec, source).side, shapes)
     if sentence := _differently(spec, source, shapes, label) or _those_of(likely, spec, source, label):
         return sentence
     if not likely or not likely[0].share:
@@ -90,8 +96,8 @@ def recognised(spec: Spec, side: str, shapes: Shapes, label: str) -> str:
 
 def _differently(spec: Spec, source: str, shapes: Shapes, label: str) -> str:
     """The sentence for weights that differ from the spec's by what is FREE alone, or nothing."""
-    table, fields = spec.SOURCES[source], spec.fields()
-    found = _refined(_variant(spec.name, spec, source, table, shapes), spec, table, shapes)
+    own, fields = table(spec, source), spec.fields()
+    found = _refined(_variant(spec.name, spec, source, own, shapes), spec, own, shapes)
     changes = [item for item in found.changes if item[0] != "num_classes" or fields["num_classes"]]
     if found.share < 1 or not changes:
         return ""

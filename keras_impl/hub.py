@@ -17,13 +17,13 @@ from .precision import precision
 SIZE = 299  # taken by every one of them, and without effect on the weights
 
 
-def fetch(name: str, spec: Spec, source: Source) -> Any:
+def fetch(name: str, spec: Spec | None, source: Source) -> Any:
     """The file behind an address, or keras.applications' model with its `imagenet` weights, by Keras's own downloader.
 
     Raises CheckpointError where it cannot be had; None where this is no such name.
     """
     try:
-        if name == "imagenet":
+        if name == "imagenet" and spec is not None:
             return library(spec, source, "float32", "imagenet")
         if "://" in name:
             return Path(keras.utils.get_file(cached(name), name, cache_subdir="models"))

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import torch
-from diglot.core import backend, compare, floor, pretrained, verdict
+from diglot.core import backend, compare, floor, foreign, pretrained, verdict
 from diglot.core.compare import Comparison
 from diglot.core.noise import generator
 from diglot.core.spec import Spec, rounded
@@ -87,17 +87,20 @@ def linear_head(model: keras.Model) -> keras.Model:
     return model
 
 
-def agreement(spec: Spec, model: Any, source: str, seed: int = 0, forward: Any = None) -> dict[str, list[Comparison]]:
+def agreement(
+    spec: Spec, model: Any, source: str, seed: int = 0, forward: Any = None, inputs: Arrays | None = None
+) -> dict[str, list[Comparison]]:
     """The library's own forward pass against ours on both sides, in float64 and by measured noise floors.
 
     `model` is a live model of the library in float64 (`made`), which is randomised here. `forward(model, spec, inputs)`
-    gives its outputs by name where it returns more than one array. Every output that it names is compared.
+    gives its outputs by name where it returns more than one array. Every output that it names is compared. `inputs` are
+    drawn where they are not given.
     """
     forward = forward or theirs
     spec = spec.rounded()
     randomise(model, seed)
     state = diglot.load_pretrained(spec, model, source=source)
-    inputs = {tensor.name: array for tensor, array in zip(spec.inputs(), batch(spec, seed), strict=True)}
+    inputs = inputs or {tensor.name: array for tensor, array in zip(spec.inputs(), batch(spec, seed), strict=True)}
     base, moves = forward(model, spec, inputs), moved(state, inputs, 3 * seed)
     floors = [floor.movement(base, at(spec, model, source, moves[0], forward, state))]
     ours = {}
@@ -149,7 +152,7 @@ def returned(spec: Spec, model: Any, other: Any, source: str, seed: int = 0) -> 
     """The way back: a second live model is given the first one's weights, and then holds the same bits."""
     randomise(model, seed)
     diglot.export_pretrained(spec, diglot.load_pretrained(spec, model, source=source), other, source=source)
-    reader = pretrained.side_of(spec.SOURCES[source])
+    reader = pretrained.side_of(foreign.table(spec, source))
     return compare.bitwise(*[positional(reader.arrays_of(each)) for each in (model, other)])
 
 

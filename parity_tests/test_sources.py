@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import unittest
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 import numpy as np
-from diglot.core import foreign, registry
+from diglot.core import foreign, pretrained, registry
 from diglot.core.errors import SpecError, StateError
 from diglot.core.field import whole
-from diglot.core.foreign import from_canonical, numbered, places, shapes_of, to_canonical
+from diglot.core.foreign import from_canonical, numbered, places, shapes_of, table, to_canonical, unmet
 from diglot.core.noise import generator
 from diglot.core.parts import batch_norm, conv, dense
-from diglot.core.source import Source, filled, matches
+from diglot.core.source import Source, among, current, filled, matches, tables
 from diglot.core.spec import Init, Part, Spec, Weight
 from diglot.core.state import random_state
 from parameterized import parameterized
@@ -23,7 +25,12 @@ from .files import same
 
 INIT = Init("xavier_uniform")
 SAMPLES = 8
-TABLES = [(name, source) for name in registry.architectures() for source in registry.classes()[name].SOURCES]
+TABLES = [
+    (name, source, number)
+    for name in registry.architectures()
+    for source, entry in registry.classes()[name].SOURCES.items()
+    for number in range(len(tables(entry)))
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +50,7 @@ class Attended(Spec):
             yield dense("fc", 4, self.num_classes, INIT)
 
 
+ROLES = ("query", "key", "value")
 PACKED = (
     ("query.kernel", "attention.in_proj_weight[0/3]"),
     ("key.kernel", "attention.in_proj_weight[1/3]"),
@@ -125,6 +133,16 @@ class Language(unittest.TestCase):
         flat = STATE["flat.kernel"].reshape(1, 2, 4, 4).transpose(3, 2, 0, 1).reshape(4, 8)
         self.assertTrue(np.array_equal(arrays["flat.weight"], flat))
 
+    def test_slices_lie_along_the_outputs(self) -> None:
+        """GPT-2 keeps its packed kernel as inputs times outputs."""
+        rules = tuple((f"{role}.kernel", f"c_attn.weight[{index}/3]", "in out") for index, role in enumerate(ROLES))
+        source = Source("torch", (*rules, *(rule for rule in PACKED if "kernel" not in rule[0])))
+        arrays = from_canonical(SPEC, source, STATE)
+        self.assertEqual(shapes_of(places(SPEC, source))["c_attn.weight"], (4, 18))
+        self.assertTrue(np.array_equal(arrays["c_attn.weight"][:, 6:12], STATE["key.kernel"]))
+        self.assertTrue(np.array_equal(arrays["attention.in_proj.bias"][6:12], STATE["key.bias"]))
+        self.assertTrue(same(to_canonical(SPEC, source, arrays), STATE))
+
     @parameterized.expand([("torch", TORCH), ("keras", KERAS)])
     def test_both_ways_are_bitwise(self, side: str, source: Source) -> None:
         self.assertTrue(same(to_canonical(SPEC, source, ARRAYS[side]), STATE))
@@ -163,6 +181,19 @@ class Language(unittest.TestCase):
         arrays |= {"aux.conv.weight": np.zeros(3), "blocks.1.norm.num_batches_tracked": np.array(1)}
         self.assertTrue(same(to_canonical(SPEC, TORCH, arrays), STATE))
 
+    def test_spellings_are_applied_one_after_another(self) -> None:
+        source = Source("torch", aliases=(("net.*", "*"), ("*.gamma", "*.weight")))
+        for name, expected in {"net.a.gamma": "a.weight", "a.gamma": "a.weight", "net.b": "b", "b": "b"}.items():
+            self.assertEqual(current(source, name), expected)
+
+    def test_a_copy_of_a_weight(self) -> None:
+        source = dataclasses.replace(TORCH, left_out=("copy.weight",), copies=(("copy.weight", "flat.weight"),))
+        arrays = {**ARRAYS["torch"], "copy.weight": ARRAYS["torch"]["flat.weight"].copy()}
+        self.assertTrue(same(to_canonical(SPEC, source, arrays), STATE))
+        arrays["copy.weight"][0, 0] += 1
+        with self.assertRaisesRegex(StateError, "another copy.weight than flat.weight, which are one in this"):
+            to_canonical(SPEC, source, arrays)
+
     def test_a_spec_without_a_head_leaves_it_out(self) -> None:
         headless = Attended(num_classes=0)
         state = to_canonical(headless, TORCH, ARRAYS["torch"])
@@ -182,6 +213,11 @@ class Mistakes(unittest.TestCase):
         self.assertIn("missing: head.weight (3, 4)", text)
         self.assertIn("extra: head.wieght (3, 4) (did you mean head.weight?)", text)
         self.assertIn("wrong shape: flat.bias is (5,) and should be (4,)", text)
+
+    def test_one_weight_under_two_names(self) -> None:
+        for name in ("old.weight", "old.bias"):
+            text = self.refused({**ARRAYS["torch"], name: ARRAYS["torch"][f"head.{name[4:]}"]})
+            self.assertIn("hold one weight of test_sources under two names, one of which is", text)
 
     def test_a_transposed_kernel_is_not_reshaped(self) -> None:
         arrays = {**ARRAYS["torch"], "flat.weight": ARRAYS["torch"]["flat.weight"].T}
@@ -210,28 +246,48 @@ class Mistakes(unittest.TestCase):
             places(SPEC, Source("torch", rules))
 
 
+class Several(unittest.TestCase):
+    """One source may have several tables for a spec, of which one is for this spec."""
+
+    FEW = Source("torch", TORCH.rules, requires=(("num_classes", among(1, 2)), ("side", 3)), family="Few")
+    MANY = Source("torch", KERAS.rules, requires=(("num_classes", 9), ("side", 3)), family="Many")
+
+    @parameterized.expand([(1, "Few", {}), (2, "Few", {}), (9, "Many", {}), (5, "Few", {"num_classes": 1})])
+    def test_the_one_that_is_for_a_spec(self, num_classes: int, family: str, other: dict[str, Any]) -> None:
+        spec = Attended(num_classes=num_classes)
+        with mock.patch.object(Attended, "SOURCES", {"sizes": (self.FEW, self.MANY)}):
+            found = table(spec, "sizes")
+            self.assertEqual((found.family, unmet(spec, found)), (family, {**other, "side": 3}))
+            with self.assertRaisesRegex(SpecError, f"sizes' {family}s have "):
+                pretrained.source_of(spec, "sizes")
+
+
 class Tables(unittest.TestCase):
     """Every table of every spec, on its presets that are checked and on random specs."""
 
     @parameterized.expand(TABLES)
-    def test_both_ways_are_bitwise(self, name: str, source: str) -> None:
+    def test_both_ways_are_bitwise(self, name: str, source: str, number: int) -> None:
         kind = registry.classes()[name]
+        found = tables(kind.SOURCES[source])
         rng = generator(3, f"sources {name}")
         specs = [registry.make(preset) for preset in registry.checked(name)]
         for spec in [*specs, *[kind.sample(rng) for _ in range(SAMPLES)]]:
-            table, state = spec.SOURCES[source], random_state(spec, 2)
+            table = found[number]
+            if len(found) > 1:  # other families' networks are not this one's
+                spec = spec.replace(**unmet(spec, table))
+            state = random_state(spec, 2)
             arrays = from_canonical(spec, table, state)
             self.assertEqual({key: array.shape for key, array in arrays.items()}, shapes_of(places(spec, table)))
             again = to_canonical(spec, table, {numbered(key): array for key, array in reversed(arrays.items())})
             self.assertTrue(same(state, again), spec)
 
     @parameterized.expand(TABLES)
-    def test_every_rule_is_of_use(self, name: str, source: str) -> None:
+    def test_every_rule_is_of_use(self, name: str, source: str, number: int) -> None:
         """A rule that matches no weight of any preset is a slip of the pen."""
         kind = registry.classes()[name]
         specs = [registry.make(preset) for preset in kind.PRESETS]
         names = {text for spec in specs for weight in spec.weights() for text in (weight.owner, weight.name)}
-        for rule in kind.SOURCES[source].rules:
+        for rule in tables(kind.SOURCES[source])[number].rules:
             self.assertTrue(any(matches(rule[0], text) for text in names), rule)
 
     @parameterized.expand(

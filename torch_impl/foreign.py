@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import pickle
-import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as safetensors_bytes
 from torch import nn
 
@@ -23,20 +20,20 @@ from ..core.source import Source
 from ..core.spec import Spec
 from ..core.state import State
 from ..core.technique import Arrays
+from . import reading
 
 OWN = Source("torch")  # no rule: our names
 SUFFIXES = (".pt", ".pth", ".bin", ".tar", ".safetensors")
-WRAPPERS = ("state_dict", "model", "model_state_dict")
 
 
 def is_live(item: Any) -> bool:
     """Whether this is a model of this framework, or its weights in memory."""
-    return isinstance(item, nn.Module) or _is_state_dict(item)
+    return isinstance(item, nn.Module) or reading.is_state_dict(item)
 
 
 def arrays_of(item: Any) -> Arrays:
     """The weights of a live model by name, without a copy where that can be."""
-    return {name: _array(name, tensor) for name, tensor in _tensors(item).items()}
+    return {name: reading.array_of(name, tensor) for name, tensor in _tensors(item).items()}
 
 
 def write_into(item: Any, arrays: Arrays) -> None:
@@ -49,24 +46,12 @@ def write_into(item: Any, arrays: Arrays) -> None:
 
 @contextlib.contextmanager
 def opened(path: Path, spec: Spec, source: Source) -> Iterator[Mapping[str, Any]]:
-    """The arrays of a file by name, each read when it is asked for.
+    """The arrays of a file or of the shards of an index by name, each read when it is asked for.
 
     Raises CheckpointError for a damaged file, and for one that holds anything but tensors.
     """
-    if path.suffix == ".safetensors":
-        yield _safetensors(path)
-        return
-    options: dict[str, Any] = {"mmap": True} if zipfile.is_zipfile(path) else {}
-    try:
-        held = torch.load(path, map_location="cpu", weights_only=True, **options)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} is damaged, or holds more than tensors; nothing in it was executed. "
-            "Save the model's state_dict instead of the model"
-        ) from error
-    except Exception as error:  # torch.load lets through whatever a damaged archive makes its parts raise
-        raise CheckpointError(f"{path} is not a readable PyTorch file ({error}); nothing was loaded") from error
-    yield {name: _array(name, tensor) for name, tensor in _unwrapped(held, str(path)).items()}
+    with reading.opened(path) as arrays:
+        yield arrays
 
 
 def write(path: Path, spec: Spec, source: Source, arrays: Arrays) -> None:
@@ -98,44 +83,4 @@ def write_sibling(path: Path, spec: Spec, state: State) -> None:
 
 
 def _tensors(item: Any) -> Mapping[str, torch.Tensor]:
-    return _unwrapped(item.state_dict(keep_vars=True) if isinstance(item, nn.Module) else item, "the model")
-
-
-def _is_state_dict(item: Any) -> bool:
-    return isinstance(item, Mapping) and bool(item) and all(isinstance(value, torch.Tensor) for value in item.values())
-
-
-def _unwrapped(held: Any, label: str) -> Mapping[str, torch.Tensor]:
-    """The state_dict inside of a training checkpoint, and without the prefix of `DataParallel`."""
-    for key in WRAPPERS:
-        if isinstance(held, Mapping) and not _is_state_dict(held) and _is_state_dict(held.get(key)):
-            held = held[key]
-    if not _is_state_dict(held):
-        kind = (
-            f"a mapping with {', '.join(map(str, list(held)[:3]))}"
-            if isinstance(held, Mapping)
-            else type(held).__name__
-        )
-        raise CheckpointError(f"{label} holds no state_dict but {kind}")
-    prefix = "module."
-    if all(str(name).startswith(prefix) for name in held):
-        held = {name.removeprefix(prefix): tensor for name, tensor in held.items()}
-    return {str(name): tensor for name, tensor in held.items()}
-
-
-def _safetensors(path: Path) -> Arrays:
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: _array(name, file.get_tensor(name)) for name in file.keys()}
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path} is not a readable safetensors file ({error}); nothing was loaded") from error
-
-
-def _array(name: str, tensor: torch.Tensor) -> np.ndarray:
-    held = tensor.detach().cpu()
-    if held.dtype == torch.bfloat16:  # which NumPy lacks; float32 holds each of its numbers
-        held = held.float()
-    try:
-        return held.numpy()
-    except (TypeError, RuntimeError) as error:
-        raise CheckpointError(f"{name} is no plain array: {error}") from error
+    return reading.unwrapped(item.state_dict(keep_vars=True) if isinstance(item, nn.Module) else item, "the model")
