@@ -180,12 +180,12 @@ def replay(model: nn.Module, part: Part, inputs: Sequence[Any], cotangent: np.nd
             sources[f"gradient of {weight.name}"] = (weight.axes, tensor, weight.factors)
     result: Arrays = {}
     with _mode(model, False, noise), torch.no_grad():
-        fixed = _tuple(module(*tensors))[0]
-        result["evaluation output"] = to_canonical(_numpy(fixed), part.output, part.factors)
+        result |= _results(model, part, module(*tensors), "evaluation")
     with _mode(model, True, noise):
-        output = _tuple(module(*tensors))[0]
-    result["training output"] = to_canonical(_numpy(output), part.output, part.factors)
-    if output.requires_grad and result["training output"].shape == cotangent.shape:
+        given = module(*tensors)
+    result |= _results(model, part, given, "training")
+    output = _tuple(given)[0]
+    if output.requires_grad and sources and result["training output"].shape == cotangent.shape:
         upstream = _tensor(model, to_native(cotangent, part.output, part.factors))
         leaves = [tensor for _, tensor, _ in sources.values()]
         with _mode(model, True, noise):
@@ -264,6 +264,13 @@ def _named(spec: Spec, result: Any) -> Arrays:
         declared.name: to_canonical(_numpy(tensor), declared.axes)
         for declared, tensor in zip(spec.outputs(), _tuple(result), strict=True)
     }
+
+
+def _results(model: nn.Module, part: Part, result: Any, mode: str) -> Arrays:
+    """The first output of a part, and of the network itself the others as well."""
+    first = to_canonical(_numpy(_tuple(result)[0]), part.output, part.factors)
+    others = {} if part.name else {f"{mode} {name}": array for name, array in _named(spec_of(model), result).items()}
+    return {**others, f"{mode} output": first}
 
 
 def _tuple(result: Any) -> tuple[torch.Tensor, ...]:
