@@ -52,7 +52,7 @@ class LinearAttention(SpecModel):
 
 class FeatureMap(layers.Layer):
     def call(self, x: Any) -> Any:
-        return ops.where(x > 0, x + 1, ops.exp(ops.minimum(x, constant(0.0, x))))
+        return ops.relu(x) + ops.exp(ops.minimum(x, constant(0.0, x)))
 
 
 class Sums(layers.Layer):

@@ -51,7 +51,7 @@ class LinearAttention(nn.Module):
 
 class FeatureMap(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.where(x > 0, x + 1, torch.exp(x.clamp(max=0)))
+        return torch.relu(x) + torch.exp(x.clamp(max=0))
 
 
 class Sums(nn.Module):
