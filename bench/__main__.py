@@ -9,11 +9,11 @@ from pathlib import Path
 
 from diglot.core import checkpoint, runner
 
-from . import files, linear_attention, loading, parity, recompute, startup, vision
+from . import files, generation, linear_attention, loading, parity, recompute, sequence, startup, vision
 
 PAGE = Path(__file__).parents[1] / "docs" / "bench.md"
-MODULES = {"startup": startup, "files": files, "loading": loading, "vision": vision, "recompute": recompute,
-           "linear_attention": linear_attention, "parity": parity}  # fmt: skip
+ORDER = (startup, files, loading, vision, recompute, sequence, generation, linear_attention, parity)
+MODULES = {module.__name__.rpartition(".")[2]: module for module in ORDER}
 
 
 def main() -> None:
