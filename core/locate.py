@@ -1,11 +1,12 @@
-"""Isolated replay: each part of one side is fed the other side's input to that part.
+"""Which part is at fault: taps are compared in order, and then the parts are replayed in isolation.
 
-Accumulated error disappears, so the part whose own output, gradient or buffer differs is the one at fault.
+In a replay, a part of one side is fed the other side's input to that part. Accumulated error disappears, so the part
+whose own output, gradient or buffer differs is the one at fault. The taps only say which replay to begin with.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from . import compare
@@ -17,6 +18,8 @@ from .spec import Part
 from .state import State
 from .technique import Arrays
 from .verdict import Verdict
+
+NETWORK = ""
 
 
 @dataclass(frozen=True)
@@ -44,26 +47,83 @@ def replayed(pair: Pair, part: Part, call: Call) -> list[Comparison]:
     return pair.measure(job, [{str(index): value for index, value in enumerate(call.inputs) if value is not None}])
 
 
+def suspects(pair: Pair) -> list[str]:
+    """The parts that both sides give the same in a training pass, and that give something else; in order."""
+
+    def job(side: str, state: State, batches: list[Arrays]) -> Arrays:
+        model = pair.loaded(side, state)
+        run = pair.side(side).forward(model, batches[0], training=True, noise=pair.noise(), taps=True)
+        result = {_output(name): call.output for name, call in run.calls.items()}
+        for name, call in run.calls.items():
+            given = {_input(name, index): value for index, value in enumerate(call.inputs) if value is not None}
+            result |= given
+        return {**result, **{f"{_output(NETWORK)} {name}": output for name, output in run.outputs.items()}}
+
+    wrong = {item.name for item in pair.measure(job, pair.batches()) if item.verdict is not Verdict.EQUAL}
+    found = [
+        part.name
+        for part in pair.spec.parts()
+        if _output(part.name) in wrong and not any(_input(part.name, i) in wrong for i in range(len(part.inputs)))
+    ]
+    return [*found, NETWORK] if any(name.startswith(f"{_output(NETWORK)} ") for name in wrong) else found
+
+
+def _input(name: str, index: int) -> str:
+    return f"input {index} of {name}"
+
+
+def _output(name: str) -> str:
+    return f"output of {name}"
+
+
 def root(pair: Pair) -> tuple[Part, Call]:
     """The network itself as a part, for what no other part explains."""
     spec, batch = pair.spec, pair.batches()[0]
     run = pair.side("torch").forward(pair.loaded("torch", pair.state), batch, training=True, noise=pair.noise())
-    part = Part("", tuple(tensor.axes for tensor in spec.inputs()), spec.outputs()[0].axes)
+    part = Part(NETWORK, tuple(tensor.axes for tensor in spec.inputs()), spec.outputs()[0].axes)
     return part, Call(tuple(batch[tensor.name] for tensor in spec.inputs()), next(iter(run.outputs.values())))
+
+
+class Search:
+    """Replays from the outside in, each done once."""
+
+    def __init__(self, pair: Pair) -> None:
+        taps = calls(pair)
+        self.pair = pair
+        self.called = {part.name: (part, taps[part.name]) for part in pair.spec.parts() if part.name in taps}
+        self.called[NETWORK] = root(pair)
+        self.worst: dict[str, Comparison | None] = {}
+
+    def within(self, name: str) -> Iterator[str]:
+        """The parts of a part, without the parts of these."""
+        return (other for other in self.called if other and self._holder(other) == name)
+
+    def _holder(self, name: str) -> str:
+        steps = name.split(".")
+        around = (".".join(steps[:count]) for count in range(len(steps) - 1, 0, -1))
+        return next((other for other in around if other in self.called), NETWORK)
+
+    def fault(self, name: str) -> Fault | None:
+        """The first part at fault within a part, or that part itself; None where it agrees in isolation."""
+        if name not in self.worst:
+            self.worst[name] = compare.worst(replayed(self.pair, *self.called[name]))
+        worst = self.worst[name]
+        if worst is None or worst.verdict is Verdict.EQUAL:
+            return None
+        inner = next(filter(None, map(self.fault, self.within(name))), None)
+        return inner or Fault(name or self.pair.spec.name, describe(worst))
 
 
 def locate(pair: Pair) -> Fault | None:
     """The first part at fault. Parts come in the order in which they finish, so no inner part of it is at fault.
 
     None where every part agrees in isolation. A part that the network never calls is the fault of what contains it.
+    Most faults show in the taps, where one replay is enough. What only evaluation, gradients or buffers show is looked
+    for from the outside in, since a part that agrees hardly has a fault within; and at last in every part there is.
     """
-    taps = calls(pair)
-    called = [(part, taps[part.name]) for part in pair.spec.parts() if part.name in taps]
-    for part, call in [*called, root(pair)]:
-        worst = compare.worst(replayed(pair, part, call))
-        if worst is not None and worst.verdict is not Verdict.EQUAL:
-            return Fault(part.name or pair.spec.name, describe(worst))
-    return None
+    search = Search(pair)
+    names = [*suspects(pair), *search.within(NETWORK), NETWORK, *search.called]
+    return next(filter(None, (search.fault(name) for name in names if name in search.called)), None)
 
 
 def describe(worst: Comparison) -> str:
