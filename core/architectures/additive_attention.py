@@ -28,14 +28,15 @@ class AdditiveAttention(Spec):
 
     Input: `query`, float, (batch, queries, channels); `values`, float, (batch, keys, channels); where `masked`,
     `attention_mask`, whole numbers, (batch, keys), 1 where a value is attended to and 0 where not. Output: `context`,
-    float, (batch, queries, channels), and `weights`, float, (batch, queries, keys), whose rows sum to one. Where
-    every value is masked, both are zero, on both sides.
+    float, (batch, queries, channels), and with `need_weights` also `weights`, float, (batch, queries, keys), whose rows
+    sum to one. Where every value is masked, both are zero, on both sides.
 
     Fields:
         query_size, value_size: channels of a query and of a value.
         units: symbol n', number of channels in which the two are compared.
         bias: whether a bias is added to W q + U h; the paper leaves it out of its formulas.
         masked: whether there is a mask.
+        need_weights: whether the weights are an output as well.
         num_queries, num_keys: lengths of an example; any length is taken.
 
     Raises SpecError for a value against its rule.
@@ -54,6 +55,7 @@ class AdditiveAttention(Spec):
     units: int = whole(1000)
     bias: bool = flag(False)
     masked: bool = flag(True)
+    need_weights: bool = flag(True)
     num_queries: int = whole(50)
     num_keys: int = whole(50)
 
@@ -71,6 +73,7 @@ class AdditiveAttention(Spec):
             "units": 3,
             "bias": True,
             "masked": False,
+            "need_weights": False,
             "num_queries": 4,
             "num_keys": 5,
         },
@@ -88,10 +91,9 @@ class AdditiveAttention(Spec):
         return tensors if self.masked else tensors[:2]
 
     def outputs(self) -> tuple[Tensor, ...]:
-        return (
-            Tensor("context", QUERIES, (None, self.num_queries, self.value_size)),
-            Tensor("weights", MAP, (None, self.num_queries, self.num_keys)),
-        )
+        context = Tensor("context", QUERIES, (None, self.num_queries, self.value_size))
+        weights = Tensor("weights", MAP, (None, self.num_queries, self.num_keys))
+        return (context, weights) if self.need_weights else (context,)
 
     def shrunk(self) -> Self:
         """At most 12 queries and values."""
@@ -121,6 +123,7 @@ class AdditiveAttention(Spec):
             units=int(rng.integers(1, 9)),
             bias=bool(rng.random() < 0.5),
             masked=bool(rng.random() < 0.5),
+            need_weights=bool(rng.random() < 0.5),
             num_queries=int(rng.integers(1, 6)),
             num_keys=int(rng.integers(2, 9)),
         )

@@ -28,7 +28,8 @@ class AdditiveAttention(SpecModel):
         scores = self.score(self.tanh(queries + keys))[..., 0]  # (batch, queries, keys)
         attended = None if attention_mask is None else as_padding(attention_mask, values)[:, None]  # (batch, 1, keys)
         weights = self.map(scores, attended)
-        return weights @ values, weights  # (batch, queries, channels)
+        context = weights @ values  # (batch, queries, channels)
+        return (context, weights) if self.spec.need_weights else context
 
 
 def build(spec: Spec) -> AdditiveAttention:

@@ -25,7 +25,7 @@ def torch_hidden(model: Any, hidden: Callable[[torch.Tensor, torch.Tensor], torc
         found = hidden(model.query(query)[:, :, None], model.key(values)[:, None])
         attended = None if attention_mask is None else (attention_mask != 0)[:, None]
         weights = model.map(model.score(model.tanh(found))[..., 0], attended)
-        return weights @ values, weights
+        return (weights @ values, weights) if model.spec.need_weights else weights @ values
 
     model.forward = forward
 
@@ -51,7 +51,7 @@ def mean_of_the_keys(model: Any) -> None:
         keys = model.key(values)
         weights = model.map(model.score(model.tanh(model.query(query)[:, :, None] + keys[:, None]))[..., 0])
         padded = ops.pad(keys, ((0, 0), (0, 0), (0, model.spec.value_size - model.spec.units)))
-        return weights @ padded, weights
+        return weights @ padded
 
     model.call = call
 

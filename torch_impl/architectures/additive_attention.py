@@ -21,13 +21,14 @@ class AdditiveAttention(nn.Module):
 
     def forward(
         self, query: torch.Tensor, values: torch.Tensor, attention_mask: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         queries = self.query(query)[:, :, None]  # (batch, queries, 1, channels)
         keys = self.key(values)[:, None]  # (batch, 1, keys, channels)
         scores = self.score(self.tanh(queries + keys))[..., 0]  # (batch, queries, keys)
         attended = None if attention_mask is None else as_padding(attention_mask, values)[:, None]  # (batch, 1, keys)
         weights = self.map(scores, attended)
-        return weights @ values, weights  # (batch, queries, channels)
+        context = weights @ values  # (batch, queries, channels)
+        return (context, weights) if self.spec.need_weights else context
 
 
 def build(spec: Spec) -> AdditiveAttention:
