@@ -71,9 +71,7 @@ def forward(
     calls: dict[str, Call] = {}
     with _running(model, noise), _tapped(model, spec, calls if taps else None):
         result = model(*_inputs(model, spec, inputs), training=training)
-    return Run(
-        {tensor.name: _numpy(value) for tensor, value in zip(spec.outputs(), _tuple(result), strict=True)}, calls
-    )
+    return Run(_named(spec, result), calls)
 
 
 def decoder(model: keras.Model, inputs: Arrays, *, cache: bool = True, taps: bool = False) -> Decoder:
@@ -165,12 +163,13 @@ def replay(model: keras.Model, part: Part, inputs: Sequence[Any], cotangent: np.
     result: Arrays = {}
     with _running(model, noise):
         mode = {"training": False} if alone._call_has_training_arg else {}
-        result["evaluation output"] = _numpy(_tuple(alone(*tensors, **mode))[0])
+        result |= _results(model, part, alone(*tensors, **mode), "evaluation")
         mode = {"training": True} if alone._call_has_training_arg else {}
         with tf.GradientTape() as tape:
             tape.watch(list(sources.values()))
-            output = _tuple(alone(*tensors, **mode))[0]
-    result["training output"] = _numpy(output)
+            given = alone(*tensors, **mode)
+    result |= _results(model, part, given, "training")
+    output = _tuple(given)[0]
     if output.dtype.is_floating and sources and tuple(output.shape) == cotangent.shape:
         with _running(model, noise):
             found = tape.gradient(output, list(sources.values()), _tensor(model, cotangent))
@@ -235,6 +234,16 @@ def _loss(model: keras.Model, spec: Spec, tensors: list[Any], batch: Arrays, los
     targets = to_tensor(model, spec.targets(), batch)
     return sum(constant(weight, outputs[name]) * loss(targets, outputs[name])
                for name, weight in spec.loss_weights().items())  # fmt: skip
+
+
+def _named(spec: Spec, result: Any) -> Arrays:
+    return {declared.name: _numpy(tensor) for declared, tensor in zip(spec.outputs(), _tuple(result), strict=True)}
+
+
+def _results(model: keras.Model, part: Part, result: Any, mode: str) -> Arrays:
+    """The first output of a part, and of the network itself the others as well."""
+    others = {} if part.name else {f"{mode} {name}": array for name, array in _named(spec_of(model), result).items()}
+    return {**others, f"{mode} output": _numpy(_tuple(result)[0])}
 
 
 def _tuple(result: Any) -> tuple[Any, ...]:

@@ -14,7 +14,8 @@ from parameterized import parameterized
 ROOT = Path(__file__).parents[1]
 TREES = ("core", "torch_impl", "keras_impl")
 FOLDERS = ("architectures", "techniques")
-MIRRORED = ("backend.py", "fitting.py", "foreign.py", "hub.py", "initializers.py", "layout.py", "tracing.py")
+PIECES = ("attention.py", "cache.py", "embedding.py", "feed_forward.py")
+MIRRORED = (*PIECES, "backend.py", "fitting.py", "foreign.py", "hub.py", "initializers.py", "layout.py", "tracing.py")
 
 # Where the frameworks' own classes carry a convention, each side names the one that it lacks.
 FOREIGN = {
@@ -22,6 +23,7 @@ FOREIGN = {
     "techniques/preprocess.py": {"resize"},
     "layout.py": {"path", "native", "to_native", "to_canonical", "inputs_to_native", "layer", "variable"},
     "hub.py": {"library"},
+    "attention.py": {"fused"},
     "backend.py": {"walk"},
 }
 
@@ -34,7 +36,7 @@ def siblings() -> list[tuple[str]]:
 def public(tree: str, name: str) -> list[str]:
     """The public classes, methods and functions of a file in order, with their parameters and defaults."""
     body = ast.parse((ROOT / tree / name).read_text(encoding="utf-8")).body
-    networks = name.startswith("architectures/")
+    networks = name.startswith("architectures/") or name in PIECES
     found = []
     for node in body:
         if isinstance(node, ast.ClassDef):
@@ -53,7 +55,8 @@ PRESCRIBED = {"forward", "call", "step", "update_step", "get_config", "compute_o
 def signature(node: ast.stmt, networks: bool) -> str | None:
     """`name(parameters)` of a public function; what a framework prescribes is left to it.
 
-    Of a network, PyTorch's `forward` stands beside Keras's `call`, whose `training` PyTorch keeps in the module.
+    Of a network, PyTorch's `forward` stands beside Keras's `call`, and what Keras passes on as `training`, PyTorch
+    keeps in the module.
     """
     if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
         return None
@@ -63,7 +66,7 @@ def signature(node: ast.stmt, networks: bool) -> str | None:
     arguments = node.args
     for item in (*arguments.args, *arguments.kwonlyargs):
         item.annotation = None
-    if passes and arguments.args[-1].arg == "training":
+    if networks and arguments.args and arguments.args[-1].arg == "training":
         arguments.args.pop()
         arguments.defaults.pop()
     arguments.args = [item for item in arguments.args if item.arg != "self"]
@@ -84,8 +87,8 @@ class Mirror(unittest.TestCase):
     def test_a_missing_method_is_seen(self) -> None:
         self.assertIn("slots(optimizer, weights)", public("torch_impl", "techniques/sgd.py"))
         network = public("keras_impl", "architectures/transformer_lm.py")
-        self.assertIn("MultiHeadAttention.split_heads(x)", network)
-        self.assertIn("MultiHeadAttention.forward(x, attention_mask=None)", network)
+        self.assertIn("TransformerLM.embed(tokens, token_types=None, start=0)", network)
+        self.assertIn("TransformerBlock.forward(x, attention_mask=None, cache=None)", network)
 
     def test_each_side_names_only_itself(self) -> None:
         for side, other in (("torch_impl", ("keras", "tensorflow")), ("keras_impl", ("torch",))):

@@ -98,11 +98,31 @@ class Rules(unittest.TestCase):
             ("transformer_lm", {"d_model": 9, "num_heads": 3},
              "d_model 9 is odd, and sinusoidal positions come in pairs"),
             ("transformer_lm", {"vocab_size": 9, "pad_token_id": 9}, "pad_token_id 9 is not below vocab_size 9"),
+            ("transformer_lm", {"d_model": 12, "num_heads": 4, "positions": "rotary"},
+             "heads of 3 channels are odd, and rotary positions turn pairs of them"),
+            ("transformer_lm", {"num_key_value_heads": 2}, "num_key_value_heads 2 needs rotary positions"),
+            ("transformer_lm", {"positions": "rotary", "num_key_value_heads": 3},
+             "num_heads 8 is not divisible by num_key_value_heads 3"),
+            ("transformer_lm", {"head": "pooler", "tied_head": True},
+             "tied_head needs the head 'logits', not 'pooler'"),
+            ("multi_head_attention", {"d_model": 7, "num_heads": 2}, "d_model 7 is not divisible by num_heads 2"),
+            ("multi_head_attention", {"d_model": 7, "num_heads": 2, "key_size": 4},
+             "d_model 7 is not divisible by num_heads 2"),
+            ("grouped_query_attention", {"d_model": 30, "num_heads": 4}, "d_model 30 is not divisible by num_heads 4"),
+            ("grouped_query_attention", {"key_size": 3},
+             "heads of 3 channels are odd, and rotary positions turn pairs of them"),
+            ("grouped_query_attention", {"num_key_value_heads": 3},
+             "num_heads 8 is not divisible by num_key_value_heads 3"),
             ("sgd", {"nesterov": True}, "nesterov needs a momentum above 0"),
             ("warmup_cosine", {"warmup_steps": 9, "total_steps": 8},
              "warmup_steps (9) must not be above total_steps (8)"),
         ):  # fmt: skip
             self.assertEqual(refused(self, diglot.spec, name, **fields), f"{name}: {sentence}")
+
+    def test_sizes_of_a_head_need_no_division(self) -> None:
+        fields = {"d_model": 7, "num_heads": 2, "key_size": 4}
+        self.assertEqual(diglot.spec("multi_head_attention", **fields, value_size=3).sizes, (4, 3))
+        self.assertEqual(diglot.spec("grouped_query_attention", **fields).size, 4)
 
     def test_a_whole_number_is_a_number(self) -> None:
         self.assertEqual(diglot.spec("mlp", dropout_rate=0), diglot.spec("mlp", dropout_rate=0.0))

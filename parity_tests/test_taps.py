@@ -45,7 +45,10 @@ class Taps(unittest.TestCase):
         for part in parts:
             self.assertIs(agreement(torch[part], keras[part]).verdict, Verdict.EQUAL, part)
 
-    @parameterized.expand(["vit_small", "vit_small_average", "transformer_lm_small", "transformer_lm_small_encoder"])
+    @parameterized.expand(
+        ["vit_small", "vit_small_average", "transformer_lm_small", "transformer_lm_small_encoder",
+         "transformer_lm_small_llama"]
+    )  # fmt: skip
     def test_attention_maps(self, name: str) -> None:
         torch, keras = tapped(name)
         maps = [part for part in torch if part.endswith("attention.map")]

@@ -69,6 +69,7 @@ class GroupedQueryAttention(Spec):
         "grouped_query_attention_small": {**SMALL, "mask": "boolean", "dropout_rate": 0.1},
         "grouped_query_attention_small_interleaved": {
             **SMALL,
+            "num_heads": 2,
             "num_key_value_heads": 1,
             "key_size": None,
             "rotary_base": 100.0,

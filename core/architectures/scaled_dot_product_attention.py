@@ -10,7 +10,7 @@ import numpy as np
 
 from ..axes import Array
 from ..field import choice, flag, fraction, whole
-from ..masks import MASKS, KEYS, QUERIES, mask_input, masked
+from ..masks import KEYS, MASKS, QUERIES, mask_input, masked
 from ..spec import Part, Spec, Tensor
 from ..transformer_parts import MASK, attention_map
 

@@ -160,7 +160,7 @@ class TransformerLM(Spec):
         },
         "transformer_lm_small_bert": {**SMALL, **READER, "num_layers": 1},
         "transformer_lm_small_llama": {
-            **{**SMALL, "num_heads": 4, "num_key_value_heads": 2, "positions": "rotary", "scale_embedding": False},
+            **{**SMALL, "num_key_value_heads": 1, "positions": "rotary", "scale_embedding": False},
             **{"norm": "pre", "norm_type": "rms", "feed_forward": "swiglu", "bias": False, "head_bias": False},
         },
     }

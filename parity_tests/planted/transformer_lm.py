@@ -3,51 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from diglot.core import registry
-from diglot.core.architectures.transformer_lm import MASKED_SCORE
+from diglot.core.transformer_parts import MASKED_SCORE
 from diglot.keras_impl.exact import constant
 from keras import ops
 
 from . import ModelBug
+from .multi_head_attention import (
+    keras_attention,
+    keras_scores,
+    keras_weigh,
+    torch_attention,
+    torch_scores,
+    torch_weigh,
+)
 
 SHORT = {"max_len": 8, "num_layers": 1}
 POST = registry.make("transformer_lm_small", **SHORT)
 PRE = registry.make("transformer_lm_small_pre", **SHORT)
-ENCODER = registry.make("transformer_lm_small_encoder", max_len=8)
+ENCODER = registry.make("transformer_lm_small_encoder", max_len=8, feed_forward="mlp", head="logits")
 DEEP = registry.make("transformer_lm_small", max_len=8)
-
-
-def torch_attention(model: Any, weigh: Callable[..., torch.Tensor]) -> None:
-    """Attention in the first block whose dropped-out weights are `weigh(attention, query, key, mask)`."""
-    attention = model.blocks[0].attention
-
-    def forward(x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        query, key, value = (
-            attention.split_heads(project(x)) for project in (attention.query, attention.key, attention.value)
-        )
-        return attention.projection(attention.join_heads(weigh(attention, query, key, mask) @ value))
-
-    attention.forward = forward
-
-
-def keras_attention(model: Any, weigh: Callable[..., Any]) -> None:
-    """Attention in the first block whose dropped-out weights are `weigh(attention, query, key, mask, training)`."""
-    attention = model.blocks[0].attention
-
-    def call(x: Any, mask: Any = None, training: bool = False) -> Any:
-        query, key, value = (
-            attention.split_heads(project(x)) for project in (attention.query, attention.key, attention.value)
-        )
-        weights = weigh(attention, query, key, mask, training)
-        return attention.projection(attention.join_heads(weights @ value))
-
-    attention.call = call
 
 
 @partial(ModelBug, "layer norm epsilon 0.1% too large", DEEP, "torch", "forward", "blocks.1.norm2")
@@ -103,7 +83,7 @@ def last_norm_forgotten(model: Any) -> None:
         x = model.dropout(model.positions(model.token_embedding(tokens)), training=training)
         for block in model.blocks:
             x = block(x, model.mask(tokens), training=training)
-        return model.head(x)
+        return model.logits(x)
 
     model.call = call
 
@@ -122,9 +102,9 @@ def post_for_pre(model: Any) -> None:
 def normalised_residual(model: Any) -> None:
     block = model.blocks[0]
 
-    def forward(x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(x: torch.Tensor, mask: Any = None, cache: Any = None) -> torch.Tensor:
         x = block.norm1(x)
-        x = x + block.dropout1(block.attention(x, mask))
+        x = x + block.dropout1(block.attend(x, mask))
         x = block.norm2(x)
         return x + block.dropout2(block.feed_forward(x))
 
@@ -135,8 +115,8 @@ def normalised_residual(model: Any) -> None:
 def missing_residual(model: Any) -> None:
     block = model.blocks[0]
 
-    def call(x: Any, mask: Any = None, training: bool = False) -> Any:
-        x = block.norm1(block.dropout1(block.attention(x, mask, training=training), training=training))
+    def call(x: Any, mask: Any = None, cache: Any = None, training: bool = False) -> Any:
+        x = block.norm1(block.dropout1(block.attend(x, mask, training=training), training=training))
         return block.norm2(x + block.dropout2(block.feed_forward(x, training=training), training=training))
 
     block.call = call
@@ -146,8 +126,8 @@ def missing_residual(model: Any) -> None:
 def parallel_sublayers(model: Any) -> None:
     block = model.blocks[0]
 
-    def call(x: Any, mask: Any = None, training: bool = False) -> Any:
-        attended = block.attention(block.norm1(x), mask, training=training)
+    def call(x: Any, mask: Any = None, cache: Any = None, training: bool = False) -> Any:
+        attended = block.attend(block.norm1(x), mask, training=training)
         fed = block.feed_forward(block.norm2(x), training=training)
         return x + block.dropout1(attended, training=training) + block.dropout2(fed, training=training)
 
@@ -172,25 +152,25 @@ def gelu_for_relu(model: Any) -> None:
 @partial(ModelBug, "causal mask that shows the next token", POST, "torch", "forward", "mask")
 def mask_shows_next(model: Any) -> None:
     original = model.mask.forward
-    model.mask.forward = lambda tokens: torch.ones_like(original(tokens)).tril(diagonal=1)
+    model.mask.forward = lambda tokens, start=0: torch.ones_like(original(tokens)).tril(diagonal=1)
 
 
 @partial(ModelBug, "causal mask that hides the token itself", POST, "keras", "forward_training", "mask")
 def mask_hides_itself(model: Any) -> None:
     original = model.mask.call
-    model.mask.call = lambda tokens: ops.tril(original(tokens), k=-1)
+    model.mask.call = lambda tokens, start=0: ops.tril(original(tokens), k=-1)
 
 
 @partial(ModelBug, "causal mask missing", POST, "keras", "gradients", "mask")
 def mask_missing(model: Any) -> None:
     original = model.mask.call
-    model.mask.call = lambda tokens: ops.ones_like(original(tokens))
+    model.mask.call = lambda tokens, start=0: ops.ones_like(original(tokens))
 
 
 @partial(ModelBug, "causal mask that sees the future", POST, "torch", "forward_training", "mask")
 def mask_upper(model: Any) -> None:
     original = model.mask.forward
-    model.mask.forward = lambda tokens: original(tokens).transpose(-2, -1)
+    model.mask.forward = lambda tokens, start=0: original(tokens).transpose(-2, -1)
 
 
 @partial(ModelBug, "padding attended to under the causal mask", PRE, "torch", "forward", "mask")
@@ -206,7 +186,7 @@ def encoder_padding_leak(model: Any) -> None:
 @partial(ModelBug, "padding of the queries masked instead of the keys", ENCODER, "torch", "forward_training", "mask")
 def queries_masked(model: Any) -> None:
     original = model.mask.forward
-    model.mask.forward = lambda tokens: original(tokens).transpose(-2, -1)
+    model.mask.forward = lambda tokens, start=0: original(tokens).transpose(-2, -1)
 
 
 @partial(ModelBug, "another token taken for padding", ENCODER, "torch", "gradients", "mask")
@@ -218,8 +198,8 @@ def other_padding(model: Any) -> None:
 def inverted_mask(model: Any) -> None:
     original = model.blocks[0].attention.call
 
-    def call(x: Any, mask: Any = None, training: bool = False) -> Any:
-        return original(x, ops.logical_not(mask), training=training)
+    def call(query: Any, key: Any, value: Any, mask: Any, cache: Any = None, training: bool = False) -> Any:
+        return original(query, key, value, ops.logical_not(mask), training=training)
 
     model.blocks[0].attention.call = call
 
@@ -227,26 +207,26 @@ def inverted_mask(model: Any) -> None:
 @partial(ModelBug, "mask not passed on to the attention", PRE, "torch", "forward_training", "blocks.0.attention")
 def mask_dropped(model: Any) -> None:
     original = model.blocks[0].attention.forward
-    model.blocks[0].attention.forward = lambda x, mask=None: original(x)
+    model.blocks[0].attention.forward = lambda query, key, value, mask, cache=None: original(query, key, value)
 
 
 @partial(ModelBug, "masked scores set to zero instead of far below", POST, "torch", "gradients", "blocks.0.attention")
 def multiplied_mask(model: Any) -> None:
     def weigh(attention: Any, query: Any, key: Any, mask: Any) -> torch.Tensor:
-        scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1]) * mask
+        scores = torch_scores(query, key) * mask
         return attention.dropout(torch.softmax(scores, dim=-1))
 
-    torch_attention(model, weigh)
+    torch_attention(model.blocks[0].attention, weigh)
 
 
 @partial(ModelBug, "mask after the softmax", POST, "keras", "gradients", "blocks.0.attention")
 def late_mask(model: Any) -> None:
     def weigh(attention: Any, query: Any, key: Any, mask: Any, training: bool) -> Any:
-        scores = query @ ops.swapaxes(key, -2, -1) / constant(math.sqrt(query.shape[-1]), query)
+        scores = keras_scores(query, key)
         weights = ops.softmax(scores, axis=-1) * ops.cast(mask, scores.dtype)
         return attention.dropout(weights, training=training)
 
-    keras_attention(model, weigh)
+    keras_attention(model.blocks[0].attention, weigh)
 
 
 @partial(ModelBug, "scores divided by the root of the model's width", POST, "torch", "forward", "blocks.0.attention")
@@ -256,7 +236,7 @@ def scaled_by_width(model: Any) -> None:
         scores = (query @ key.transpose(-2, -1) / math.sqrt(width)).masked_fill(~mask, MASKED_SCORE)
         return attention.dropout(torch.softmax(scores, dim=-1))
 
-    torch_attention(model, weigh)
+    torch_attention(model.blocks[0].attention, weigh)
 
 
 @partial(ModelBug, "scores not scaled", POST, "keras", "forward_training", "blocks.0.attention")
@@ -265,7 +245,7 @@ def unscaled_scores(model: Any) -> None:
         scores = ops.where(mask, query @ ops.swapaxes(key, -2, -1), constant(MASKED_SCORE, query))
         return attention.dropout(ops.softmax(scores, axis=-1), training=training)
 
-    keras_attention(model, weigh)
+    keras_attention(model.blocks[0].attention, weigh)
 
 
 @partial(ModelBug, "scores divided by the head size, not its root", ENCODER, "torch", "gradients", "blocks.0.attention")
@@ -274,80 +254,74 @@ def scaled_without_root(model: Any) -> None:
         scores = (query @ key.transpose(-2, -1) / query.shape[-1]).masked_fill(~mask, MASKED_SCORE)
         return torch.softmax(scores, dim=-1)
 
-    torch_attention(model, weigh)
+    torch_attention(model.blocks[0].attention, weigh)
 
 
 @partial(ModelBug, "query and key swapped", POST, "torch", "forward", "blocks.0.attention")
 def swapped_query_and_key(model: Any) -> None:
     def weigh(attention: Any, query: Any, key: Any, mask: Any) -> torch.Tensor:
-        scores = key @ query.transpose(-2, -1) / math.sqrt(query.shape[-1])
+        scores = torch_scores(key, query)
         return attention.dropout(torch.softmax(scores.masked_fill(~mask, MASKED_SCORE), dim=-1))
 
-    torch_attention(model, weigh)
+    torch_attention(model.blocks[0].attention, weigh)
 
 
 @partial(ModelBug, "softmax over the queries", ENCODER, "keras", "forward_training", "blocks.0.attention")
 def softmax_over_queries(model: Any) -> None:
     def weigh(attention: Any, query: Any, key: Any, mask: Any, training: bool) -> Any:
-        scores = query @ ops.swapaxes(key, -2, -1) / constant(math.sqrt(query.shape[-1]), query)
+        scores = keras_scores(query, key)
         weights = ops.softmax(ops.where(mask, scores, constant(MASKED_SCORE, scores)), axis=-2)
         return ops.where(mask, weights, constant(0.0, weights))
 
-    keras_attention(model, weigh)
+    keras_attention(model.blocks[0].attention, weigh)
 
 
 @partial(ModelBug, "attention dropout before the softmax", POST, "torch", "forward_training", "blocks.0.attention")
 def dropout_before_softmax(model: Any) -> None:
     def weigh(attention: Any, query: Any, key: Any, mask: Any) -> torch.Tensor:
-        scores = attention.dropout(query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1]))
+        scores = attention.dropout(torch_scores(query, key))
         return torch.softmax(scores.masked_fill(~mask, MASKED_SCORE), dim=-1)
 
-    torch_attention(model, weigh)
+    torch_attention(model.blocks[0].attention, weigh)
 
 
 @partial(ModelBug, "attention weights without dropout", POST, "keras", "gradients", "blocks.0.attention")
 def attention_without_dropout(model: Any) -> None:
     def weigh(attention: Any, query: Any, key: Any, mask: Any, training: bool) -> Any:
-        scores = query @ ops.swapaxes(key, -2, -1) / constant(math.sqrt(query.shape[-1]), query)
+        scores = keras_scores(query, key)
         return ops.softmax(ops.where(mask, scores, constant(MASKED_SCORE, scores)), axis=-1)
 
-    keras_attention(model, weigh)
+    keras_attention(model.blocks[0].attention, weigh)
 
 
 @partial(ModelBug, "heads split as the fastest axis", POST, "keras", "forward", "blocks.0.attention")
 def interleaved_heads(model: Any) -> None:
-    attention = model.blocks[0].attention
-
-    def split_heads(x: Any) -> Any:
+    def split_heads(x: Any, num_heads: int) -> Any:
         batch, time, channels = ops.shape(x)
-        x = ops.reshape(x, (batch, time, channels // attention.num_heads, attention.num_heads))
+        x = ops.reshape(x, (batch, time, channels // num_heads, num_heads))
         return ops.transpose(x, (0, 3, 1, 2))
 
-    attention.split_heads = split_heads
+    keras_attention(model.blocks[0].attention, keras_weigh, split=split_heads)
 
 
 @partial(ModelBug, "heads split without moving their axis", POST, "torch", "gradients", "blocks.0.attention")
 def reshaped_heads(model: Any) -> None:
-    attention = model.blocks[0].attention
-
-    def split_heads(x: torch.Tensor) -> torch.Tensor:
+    def split_heads(x: torch.Tensor, num_heads: int) -> torch.Tensor:
         batch, time, _ = x.shape
-        return x.reshape(batch, attention.num_heads, time, -1)
+        return x.reshape(batch, num_heads, time, -1)
 
-    attention.split_heads = split_heads
+    torch_attention(model.blocks[0].attention, torch_weigh, split=split_heads)
 
 
 @partial(
     ModelBug, "heads joined without moving their axis back", POST, "torch", "forward_training", "blocks.0.attention"
 )
 def unmoved_heads(model: Any) -> None:
-    attention = model.blocks[0].attention
-
     def join_heads(x: torch.Tensor) -> torch.Tensor:
         batch, _, time, _ = x.shape
         return x.reshape(batch, time, -1)
 
-    attention.join_heads = join_heads
+    torch_attention(model.blocks[0].attention, torch_weigh, join=join_heads)
 
 
 @partial(ModelBug, "one head for several", ENCODER, "keras", "forward_training", "blocks.0.attention")
@@ -364,11 +338,11 @@ def detached_value(model: Any) -> None:
 @partial(ModelBug, "gradient stopped at the attention weights", POST, "keras", "gradients", "blocks.0.attention")
 def constant_weights(model: Any) -> None:
     def weigh(attention: Any, query: Any, key: Any, mask: Any, training: bool) -> Any:
-        scores = query @ ops.swapaxes(key, -2, -1) / constant(math.sqrt(query.shape[-1]), query)
+        scores = keras_scores(query, key)
         weights = ops.softmax(ops.where(mask, scores, constant(MASKED_SCORE, scores)), axis=-1)
         return attention.dropout(ops.stop_gradient(weights), training=training)
 
-    keras_attention(model, weigh)
+    keras_attention(model.blocks[0].attention, weigh)
 
 
 @partial(ModelBug, "transposed query kernel", POST, "torch", "forward_training", "blocks.0.attention.query")
@@ -395,15 +369,15 @@ def scaled_positions(model: Any) -> None:
         x = model.dropout(x * constant(model.scale, x), training=training)
         for block in model.blocks:
             x = block(x, model.mask(tokens), training=training)
-        return model.head(x)
+        return model.logits(x)
 
     model.call = call
 
 
 @partial(ModelBug, "positions counted from one", POST, "keras", "forward", "positions")
 def positions_from_one(model: Any) -> None:
-    longer = model.spec.replace(max_len=model.spec.max_len + 1)
-    model.positions.waves = type(model.positions)(longer).waves[1:]
+    longer = type(model.positions)(model.spec.max_len + 1, model.spec.d_model)
+    model.positions.waves = longer.waves[1:]
 
 
 @partial(ModelBug, "sines and cosines in halves", POST, "torch", "forward_training", "positions")
@@ -424,7 +398,7 @@ def other_wavelengths(model: Any) -> None:
 def first_position_left_out(model: Any) -> None:
     positions = model.positions
 
-    def call(x: Any) -> Any:
+    def call(x: Any, start: int = 0) -> Any:
         kept = ops.cast(ops.arange(x.shape[1]) > 0, x.dtype)
         return x + positions.vectors[: x.shape[1]] * kept[:, None]
 
@@ -434,7 +408,7 @@ def first_position_left_out(model: Any) -> None:
 @partial(ModelBug, "positions along the batch", PRE, "torch", "forward_training", "positions")
 def positions_along_batch(model: Any) -> None:
     positions = model.positions
-    positions.forward = lambda x: x + positions.vectors[: x.shape[0], None]
+    positions.forward = lambda x, start=0: x + positions.vectors[: x.shape[0], None]
 
 
 @partial(ModelBug, "embedding of the padding token kept at zero", PRE, "torch", "forward_training", "token_embedding")
@@ -455,8 +429,8 @@ def unscaled_dropout(model: Any) -> None:
 def dropout_on_sum(model: Any) -> None:
     block = model.blocks[0]
 
-    def call(x: Any, mask: Any = None, training: bool = False) -> Any:
-        x = block.norm1(block.dropout1(x + block.attention(x, mask, training=training), training=training))
+    def call(x: Any, mask: Any = None, cache: Any = None, training: bool = False) -> Any:
+        x = block.norm1(block.dropout1(x + block.attend(x, mask, training=training), training=training))
         return block.norm2(block.dropout2(x + block.feed_forward(x, training=training), training=training))
 
     block.call = call
@@ -489,7 +463,7 @@ def dropout_before_positions(model: Any) -> None:
         x = model.positions(model.dropout(model.token_embedding(tokens) * model.scale))
         for block in model.blocks:
             x = block(x, model.mask(tokens))
-        return model.head(x)
+        return model.logits(x)
 
     model.forward = forward
 
@@ -501,7 +475,7 @@ def shared_block(model: Any) -> None:
         x = model.dropout(model.positions(x * constant(model.scale, x)), training=training)
         for _ in model.blocks:
             x = model.blocks[0](x, model.mask(tokens), training=training)
-        return model.head(x)
+        return model.logits(x)
 
     model.call = call
 
@@ -515,12 +489,12 @@ def positions_not_a_parameter(model: Any) -> None:
 
 @partial(ModelBug, "learned positions taken from the end", PRE, "keras", "forward", "positions")
 def positions_from_the_end(model: Any) -> None:
-    model.positions.call = lambda x: x + model.positions.vectors[-ops.shape(x)[1] :]
+    model.positions.call = lambda x, start=0: x + model.positions.vectors[-ops.shape(x)[1] :]
 
 
 @partial(ModelBug, "padding taken to be on the right", PRE, "torch", "gradients", "mask")
 def padding_by_length(model: Any) -> None:
-    def forward(tokens: torch.Tensor) -> torch.Tensor:
+    def forward(tokens: torch.Tensor, start: int = 0) -> torch.Tensor:
         time = tokens.shape[1]
         lengths = (tokens != model.spec.pad_token_id).sum(dim=1)
         kept = torch.arange(time) < lengths[:, None]
@@ -531,17 +505,11 @@ def padding_by_length(model: Any) -> None:
 
 @partial(ModelBug, "a row that is masked everywhere attends to all", PRE, "torch", "forward", "blocks.0.attention")
 def fully_masked_row(model: Any) -> None:
-    attention = model.blocks[0].attention
+    def weigh(attention: Any, query: Any, key: Any, mask: Any) -> torch.Tensor:
+        scores = torch_scores(query, key)
+        return attention.dropout(torch.softmax(scores.masked_fill(~mask, MASKED_SCORE), dim=-1))
 
-    def forward(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        query, key, value = (
-            attention.split_heads(part(x)) for part in (attention.query, attention.key, attention.value)
-        )
-        scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
-        weights = torch.softmax(scores.masked_fill(~mask, MASKED_SCORE), dim=-1)
-        return attention.projection(attention.join_heads(attention.dropout(weights) @ value))
-
-    attention.forward = forward
+    torch_attention(model.blocks[0].attention, weigh)
 
 
 BUGS = tuple(found for found in vars().values() if isinstance(found, ModelBug))

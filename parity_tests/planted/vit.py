@@ -13,6 +13,7 @@ from diglot.torch_impl.techniques.dropout import Dropout
 from keras import ops
 
 from . import ModelBug
+from .multi_head_attention import torch_attention
 
 TOKEN = registry.make("vit_small", stochastic_depth_rate=0.3)
 AVERAGE = registry.make("vit_small_features", num_classes=5, num_layers=1)
@@ -166,21 +167,15 @@ def tanh_gelu(model: Any) -> None:
 
 @partial(ModelBug, "scores divided by the root of the model's width", TOKEN, "torch", "forward", "blocks.0.attention")
 def scaled_by_width(model: Any) -> None:
-    attention = model.blocks[0].attention
+    def weigh(attention: Any, query: Any, key: Any, mask: Any) -> torch.Tensor:
+        return attention.dropout(attention.map(query @ key.transpose(-2, -1) / math.sqrt(model.spec.d_model)))
 
-    def forward(x: torch.Tensor) -> torch.Tensor:
-        query, key, value = (
-            attention.split_heads(project(x)) for project in (attention.query, attention.key, attention.value)
-        )
-        weights = attention.map(query @ key.transpose(-2, -1) / math.sqrt(x.shape[-1]))
-        return attention.projection(attention.join_heads(attention.dropout(weights) @ value))
-
-    attention.forward = forward
+    torch_attention(model.blocks[0].attention, weigh)
 
 
 @partial(ModelBug, "softmax over the queries", TOKEN, "keras", "forward", "blocks.1.attention.map")
 def softmax_over_queries(model: Any) -> None:
-    model.blocks[1].attention.map.call = lambda scores, mask=None: ops.softmax(scores, axis=-2)
+    model.blocks[1].attention.map.call = lambda scores, attention_mask=None: ops.softmax(scores, axis=-2)
 
 
 DEPTH = "blocks.1.stochastic_depth1"
@@ -226,7 +221,7 @@ def depth_of_sum(model: Any) -> None:
     block = model.blocks[1]
 
     def call(x: Any, training: bool = False) -> Any:
-        attended = block.dropout1(block.attention(block.norm1(x), training=training), training=training)
+        attended = block.dropout1(block.attend(block.norm1(x), training), training=training)
         x = block.stochastic_depth1(x + attended, training=training)
         fed = block.dropout2(block.feed_forward(block.norm2(x), training=training), training=training)
         return block.stochastic_depth2(x + fed, training=training)
