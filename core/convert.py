@@ -80,6 +80,8 @@ def _own(origin: Any, spec: Spec | None) -> tuple[Spec, State]:
             f"{type(origin).__name__} is no file of Diglot's; of another library's model, give a source"
         )
     path = Path(origin)
+    if os.path.isdir(path):
+        raise CheckpointError(f"{path} is a folder and no file of Diglot's; of another library's folder, give a source")
     if not os.path.isfile(path):
         raise CheckpointError(f"{path} is not a file; nothing was converted")
     try:

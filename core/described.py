@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import foreign, pretrained, registry, settings, shards
-from .errors import DiglotError, SpecError
+from .errors import DiglotError, SpecError, nearest
 from .source import Source, tables
 from .spec import Spec
 
@@ -17,6 +17,9 @@ def spec_of(origin: Any, source: str, **fields: Any) -> Spec:
     Raises SpecError where there is no configuration or no spec for it, and CheckpointError for a bad file.
     """
     known = list(_described(source))
+    sources = {name for kind in registry.classes().values() for name in getattr(kind, "SOURCES", ())}
+    if source not in sources:
+        raise SpecError(f"there is no source {source!r}{nearest(str(source), sources)}")
     if not known:
         raise SpecError(f"the weights of {source} do not say which network they are of; give a spec")
     with pretrained.arrays_of(None, pretrained.given(origin), known[0][1], source) as (arrays, label, config):

@@ -28,7 +28,8 @@ BLOCKS = (
 )
 ENCODER = (*BLOCKS, ("norm", "post"), ("embedding_norm", True), ("causal", False), ("tied_head", False))
 OLD = (("*.gamma", "*.weight"), ("*.beta", "*.bias"), ("0.auto_model.*", "*"))
-SENTENCE = Setting("sentence_head", "head", only=("mean", "unit_mean"))
+MEANS = ("mean", "unit_mean")
+SENTENCE = Setting("sentence_head", "head", values=tuple(zip(MEANS, MEANS, strict=True)), only=MEANS)
 BERT_EPSILON = 1e-12
 
 BERT = Source(
@@ -48,7 +49,7 @@ BERT = Source(
     ),
     aliases=(*OLD, ("bert.*", "*")),
     left_out=("embeddings.position_ids", "pooler.*", "cls.*", "classifier.*", "qa_outputs.*"),
-    requires=(*ENCODER, ("head", among("pooler", "none", "mean", "unit_mean"))),
+    requires=(*ENCODER, ("head", among("pooler", "none", *MEANS))),
     family="BERT",
     model_type="bert",
     settings=(
@@ -87,7 +88,7 @@ DISTILBERT = Source(
     left_out=("vocab_transform.*", "vocab_layer_norm.*", "vocab_projector.*", "pre_classifier.*", "classifier.*",
               "qa_outputs.*"),
     requires=(*ENCODER, ("num_token_types", 0), ("norm_epsilon", BERT_EPSILON),
-              ("head", among("none", "mean", "unit_mean"))),
+              ("head", among("none", *MEANS))),
     family="DistilBERT",
     model_type="distilbert",
     settings=(

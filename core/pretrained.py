@@ -43,7 +43,10 @@ def load(spec: Spec, origin: Any, source: str) -> State:
         try:
             foreign.match(spec, table, shapes, label)
         except StateError as error:
-            raise StateError(variants.explained(spec, source, shapes, label, str(error)), error.weights) from error
+            text = variants.explained(spec, source, shapes, label, str(error))
+            if config and text.startswith(str(error)):
+                text += "; diglot.pretrained_spec gives the spec that their configuration says"
+            raise StateError(text, error.weights) from error
         settings.check(spec, table, config, label)
         state = foreign.to_canonical(spec, table, arrays, label)
     fit(spec, state)

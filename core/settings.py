@@ -25,7 +25,9 @@ def is_of(source: Source, config: Mapping[str, Any]) -> bool:
 
 
 def check(spec: Spec, source: Source, config: Mapping[str, Any], label: str) -> None:
-    """Raises SpecError where a library's configuration is not the spec's, with the fields to give."""
+    """Raises SpecError where a library's configuration, if there is one, is not the spec's, with the fields to give."""
+    if not config:
+        return
     if config.get("model_type") not in (None, source.model_type):
         raise SpecError(
             f"the configuration of {label} is that of the model_type {config['model_type']!r}, and this {spec.name} "
@@ -35,6 +37,8 @@ def check(spec: Spec, source: Source, config: Mapping[str, Any], label: str) -> 
     for setting in source.settings:
         theirs, ours = _read(setting, config), spec.fields().get(setting.field)
         meant = _meant(setting, theirs)
+        if setting.only and ours not in setting.only:
+            continue
         if meant is ABSENT:
             said.append(f"{setting.key} {theirs!r}, which no {spec.name} has")
         elif _differs(setting, ours, meant):
@@ -54,6 +58,8 @@ def fields_of(source: Source, config: Mapping[str, Any]) -> list[dict[str, Any]]
     for setting in source.settings:
         theirs = _read(setting, config)
         meant = _meant(setting, theirs)
+        if meant is ABSENT and setting.only:
+            continue
         if meant is ABSENT:
             odd.append(f"{setting.key} {theirs!r}")
         elif setting.field and meant is not None:
@@ -80,4 +86,4 @@ def _meant(setting: Setting, theirs: Any) -> Any:
 def _differs(setting: Setting, ours: Any, theirs: Any) -> bool:
     if not setting.compared or not setting.field or None in (ours, theirs):
         return False
-    return not is_same(ours, theirs) and (not setting.only or ours in setting.only)
+    return not is_same(ours, theirs)

@@ -24,6 +24,7 @@ __all__ = [
     "initial_state",
     "load",
     "load_pretrained",
+    "pretrained_spec",
     "resize",
     "save",
     "set_state",
@@ -118,15 +119,27 @@ def load(path: str | os.PathLike[str]) -> tuple[Spec, dict[str, Any]]:
 
 
 def load_pretrained(spec: str | Spec, origin: Any, *, source: str) -> dict[str, Any]:
-    """The canonical state out of another library's weights: a live model, a file, an address or a hub name.
+    """The canonical state out of another library's weights: a live model, a file, a folder, an address or a hub name.
 
-    `source` is `torchvision`, `timm` or `keras.applications`, whichever the spec names.
-    Raises SpecError for an unknown source, CheckpointError for a bad file, and StateError where the weights are those
-    of another variant.
+    `source` is `torchvision`, `timm`, `keras.applications` or `huggingface`, whichever the spec names. A folder is one
+    that its library wrote, with the weights whole or in shards.
+    Raises SpecError for an unknown source or a configuration that is not the spec's, CheckpointError for a bad file,
+    and StateError where the weights are those of another variant.
     """
     from .core import pretrained
 
     return pretrained.load(_named(spec, "load_pretrained"), origin, source)
+
+
+def pretrained_spec(origin: Any, *, source: str, **fields: Any) -> Spec:
+    """The spec of another library's weights that come with a configuration: a live model, a folder or a hub name.
+
+    Any field may be overridden. Raises SpecError where nothing says which network it is, or where there is no spec for
+    it, and CheckpointError for a bad file.
+    """
+    from .core import described
+
+    return described.spec_of(origin, source, **fields)
 
 
 def export_pretrained(spec: str | Spec, state: Mapping[str, Any], target: Any, *, source: str) -> None:
@@ -226,8 +239,8 @@ def convert(src: Any, dst: str | os.PathLike[str], spec: str | Spec | None = Non
     """Write a checkpoint in another form, and return its spec. The suffix of `dst` says which form.
 
     `.safetensors` is the canonical one, `.weights.h5` and `.keras` are our Keras sibling's, `.pt` and `.pth` our
-    PyTorch sibling's. With a `source`, `src` is that library's file or model; where `src` is a canonical file, `dst`
-    becomes that library's.
+    PyTorch sibling's. With a `source`, `src` is that library's file, folder or model; where `src` is a canonical file,
+    `dst` becomes that library's. A configuration beside `src` stands for the spec.
 
     Raises SpecError where a spec is needed and not given, CheckpointError for a bad file or suffix, and StateError
     where the weights are those of another variant.

@@ -89,10 +89,10 @@ def check(
 
 @app.command()
 def convert(
-    src: Annotated[str, typer.Argument(help="A file, an address or a hub name.")],
+    src: Annotated[str, typer.Argument(help="A file, a folder, an address or a hub name.")],
     dst: Annotated[Path, typer.Argument(help="Written by its suffix: .safetensors, .weights.h5, .keras, .pt or .pth.")],
     spec: Annotated[str | None, typer.Option(help="The architecture or preset that the weights are of.")] = None,
-    source: Annotated[str | None, typer.Option(help="Whose weights they are: torchvision, timm, …")] = None,
+    source: Annotated[str | None, typer.Option(help="Whose weights they are: torchvision, huggingface, …")] = None,
     fields: Annotated[
         Optional[list[str]], typer.Option("--set", help="A field of the spec, such as num_classes=10.")  # noqa: UP045
     ] = None,
