@@ -14,6 +14,8 @@ TABLE = "tokens channels"
 HEADS = "batch heads time channels"
 # Finite, so that the gradient of a row that is masked everywhere stays a number; the row is zeroed afterwards.
 MASKED_SCORE = -1e9
+# The mean over nothing but padding is zero, and stays zero as a vector "of length one".
+SHORTEST = 1e-12
 INERT = "it adds the same number to every score of a row, and softmax ignores that"
 ACTIVATIONS = ("relu", "gelu", "gelu_tanh")
 FEED_FORWARDS = ("mlp", "glu", "swiglu")

@@ -7,9 +7,9 @@ from typing import Any
 
 from keras import layers, ops
 
-from ..core.errors import InputError
 from ..core.transformer_parts import MASKED_SCORE
 from .exact import constant
+from .refusal import refused
 from .techniques.dropout import Dropout
 
 
@@ -80,7 +80,7 @@ def as_mask(given: Any, query: Any, key: Any) -> Any:
     shape, wanted = tuple(given.shape), (query.shape[0], query.shape[-2], key.shape[-2])
     pairs = zip((shape[0], *shape[2:]), wanted, strict=False)
     if len(shape) != 4 or any(None not in pair and pair[0] not in (1, pair[1]) for pair in pairs):
-        raise InputError(
+        raise refused(
             f"an attention_mask of {shape} does not fit {wanted[1]} queries and {wanted[2]} keys in a "
             f"batch of {wanted[0]}; it must be (batch, heads, queries, keys)"
         )
@@ -92,7 +92,7 @@ def as_padding(given: Any, key: Any) -> Any:
     given = ops.convert_to_tensor(given)
     shape, wanted = tuple(given.shape), (key.shape[0], key.shape[-2])
     if len(shape) != 2 or any(None not in pair and pair[0] != pair[1] for pair in zip(shape, wanted, strict=True)):
-        raise InputError(
+        raise refused(
             f"an attention_mask of {shape} does not fit {wanted[1]} keys in a batch of {wanted[0]}; "
             "it must be (batch, keys)"
         )

@@ -8,26 +8,28 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
-from ..core.errors import InputError
 from .exact import constant
+from .refusal import provided, refused
 
 
 class Embedding(layers.Embedding):
     """`layers.Embedding` that says which tokens it does not have; of its own, TensorFlow counts negative ones back."""
 
+    def __init__(self, rows: int, channels: int) -> None:
+        super().__init__(rows, channels)
+        self.supports_jit = False  # XLA leaves assertions out, and takes the nearest token that there is
+
     def call(self, tokens: Any) -> Any:
         if tf.executing_eagerly():
             array = np.asarray(tokens)
             if array.size and not 0 <= array.min() <= array.max() < self.input_dim:
-                raise InputError(
+                raise refused(
                     f"tokens lie between {array.min()} and {array.max()}, and the vocabulary is 0 to "
                     f"{self.input_dim - 1}"
                 )
         elif tf.is_symbolic_tensor(tokens):
             inside = tf.reduce_all((tokens >= 0) & (tokens < self.input_dim))
-            tf.debugging.Assert(
-                inside, [f"the vocabulary is 0 to {self.input_dim - 1}, and tokens lie outside", tokens]
-            )
+            tokens = provided(inside, f"the vocabulary is 0 to {self.input_dim - 1}, and tokens lie outside", tokens)
         return super().call(tokens)
 
 
@@ -87,7 +89,7 @@ def positions(table: Any, time: Any, start: Any = 0) -> Any:
     """The rows of a table from `start` on. Raises InputError where it has none."""
     stop = start + time
     if isinstance(stop, int) and stop > table.shape[0]:
-        raise InputError(f"a sequence of {stop} positions is longer than max_len {table.shape[0]}")
+        raise refused(f"a sequence of {stop} positions is longer than max_len {table.shape[0]}")
     if tf.is_symbolic_tensor(stop):
-        tf.debugging.Assert(stop <= table.shape[0], [f"the sequence is longer than max_len {table.shape[0]}:", stop])
+        table = provided(stop <= table.shape[0], f"the sequence is longer than max_len {table.shape[0]}", table)
     return table[start:stop]

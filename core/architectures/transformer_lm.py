@@ -89,7 +89,8 @@ class TransformerLM(Spec):
         bias: whether the dense layers of the blocks have one.
         dropout_rate: on the embedding, the attention weights, the feed-forward network and each sublayer's result.
 
-    A row of attention in which every position is masked gives zero, on both sides.
+    A row of attention in which every position is masked gives zero, on both sides, and so does the mean over padding
+    alone.
 
     Raises SpecError for a value against its rule; the network raises InputError for tokens outside of the vocabulary
     and for a sequence longer than `max_len`.

@@ -10,6 +10,7 @@ from keras import layers, ops
 
 from ...core.architectures.transformer_lm import TransformerLM as Spec
 from ...core.techniques.dropout import Dropout
+from ...core.transformer_parts import SHORTEST
 from ..cache import Cache, KeyValues
 from ..embedding import Embedding, LearnedPositions, SinusoidalPositions
 from ..exact import constant
@@ -150,7 +151,10 @@ class MeanPooler(layers.Layer):
         kept = ops.ones_like(tokens) if self.pad_token_id is None else ops.not_equal(tokens, self.pad_token_id)
         kept = ops.cast(kept, x.dtype)[..., None]  # (batch, time, 1)
         mean = ops.sum(x * kept, axis=1) / ops.maximum(ops.sum(kept, axis=1), 1)  # (batch, channels)
-        return mean / ops.norm(mean, axis=-1, keepdims=True) if self.unit else mean
+        if not self.unit:
+            return mean
+        square = ops.sum(mean * mean, axis=-1, keepdims=True)
+        return mean / ops.sqrt(ops.maximum(square, constant(SHORTEST**2, square)))
 
 
 def positions(spec: Spec) -> layers.Layer | None:

@@ -10,6 +10,7 @@ from torch import nn
 
 from ...core.architectures.transformer_lm import TransformerLM as Spec
 from ...core.techniques.dropout import Dropout
+from ...core.transformer_parts import SHORTEST
 from ..cache import Cache, KeyValues
 from ..embedding import Embedding, LearnedPositions, SinusoidalPositions
 from ..feed_forward import FeedForward
@@ -150,7 +151,7 @@ class MeanPooler(nn.Module):
         kept = torch.ones_like(tokens) if self.pad_token_id is None else tokens != self.pad_token_id
         kept = kept.to(x.dtype).unsqueeze(-1)  # (batch, time, 1)
         mean = (x * kept).sum(dim=1) / kept.sum(dim=1).clamp(min=1)  # (batch, channels)
-        return F.normalize(mean, dim=-1, eps=0.0) if self.unit else mean
+        return F.normalize(mean, dim=-1, eps=SHORTEST) if self.unit else mean
 
 
 def positions(spec: Spec) -> nn.Module | None:
