@@ -20,8 +20,10 @@ def penalty(length: int, alpha: float) -> float:
 class Beams:
     """The live and the finished hypotheses of every row of a batch, in which each row has as many live ones.
 
-    A live hypothesis that continues with the end token is finished, and the best finished one of each row is kept. Of
-    equal hypotheses the one that finished first wins, then the one of the higher beam, then the lower token.
+    A live hypothesis that continues with the end token is finished if it is among the row's best `num_beams`
+    continuations of that step, and the best finished one of each row is kept: to finish whatever could end would favour
+    the shortest texts. Of equal hypotheses the one that finished first wins, then the one of the higher beam, then the
+    lower token.
     """
 
     def __init__(self, batch: int, *, num_beams: int, length: int, alpha: float, end: int | None) -> None:
@@ -36,11 +38,16 @@ class Beams:
         batch, beams, time = self.tokens.shape
         candidates = self.sums[:, :, None] + log_softmax(logits).reshape(batch, beams, -1)  # (batch, beams, tokens)
         vocabulary = candidates.shape[-1]
+        flat = candidates.reshape(batch, -1)  # a view
+        kept = min(self.num_beams, flat.shape[1])
         if self.end is not None:
-            self._finish(candidates[:, :, self.end], _longer(self.tokens, np.full((batch, beams), self.end)))
+            ends = np.full((batch, beams), -np.inf)
+            for row, places in enumerate(ranked(flat, kept)):
+                beam = places[places % vocabulary == self.end] // vocabulary
+                ends[row, beam] = candidates[row, beam, self.end]
+            self._finish(ends, _longer(self.tokens, np.full((batch, beams), self.end)))
             candidates[:, :, self.end] = -np.inf
-        flat = candidates.reshape(batch, -1)
-        chosen = ranked(flat, min(self.num_beams, flat.shape[1]))  # (batch, beams)
+        chosen = ranked(flat, kept)  # (batch, beams)
         self.sums = np.take_along_axis(flat, chosen, axis=1)
         beam, token = np.divmod(chosen, vocabulary)
         self.tokens = _longer(np.take_along_axis(self.tokens, beam[:, :, None], axis=1), token)

@@ -31,7 +31,7 @@ class Batches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[Arrays, Any]:
         batch = self.batches[index]
         target = batch[self.target.name]
-        return named(self.sources, batch), target if self.outputs == 1 else (target,) * self.outputs
+        return _given(self.sources, batch), target if self.outputs == 1 else (target,) * self.outputs
 
 
 def fit(model: keras.Model, batches: Sequence[Arrays], recipe: Recipe) -> NDArray[np.float64]:
@@ -65,12 +65,12 @@ def fit(model: keras.Model, batches: Sequence[Arrays], recipe: Recipe) -> NDArra
 
 def predict(model: keras.Model, inputs: Arrays, batch_size: int) -> NDArray[np.floating]:
     """The first output in evaluation mode, (batch, ...) in the canonical layout, for the inputs by name."""
-    given = named(spec_of(model).inputs(), inputs)
+    given = _given(spec_of(model).inputs(), inputs)
     with precision(model.variable_dtype):
         return several(model.predict(given, batch_size=batch_size, verbose=0))[0]
 
 
-def named(tensors: Sequence[Tensor], arrays: Arrays) -> Arrays:
+def _given(tensors: Sequence[Tensor], arrays: Arrays) -> Arrays:
     """The arrays of these tensors."""
     return {tensor.name: arrays[tensor.name] for tensor in tensors}
 

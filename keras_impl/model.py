@@ -32,17 +32,28 @@ class SpecModel(keras.Model):
 
     def make_variables(self) -> None:
         """Call the model on symbolic inputs of any batch size and any length in time, as a functional model is."""
-        dtypes = {"int": "int64", "float": self.compute_dtype}
-        inputs = []
-        for tensor in self.spec.inputs():
-            sizes = zip(tensor.axes.split(), tensor.shape, strict=True)
-            shape = [None if axis in LENGTHS else size for axis, size in sizes]
-            inputs.append(keras.Input(shape[1:], dtype=dtypes[tensor.dtype]))
-        for layer in self._flatten_layers(include_self=False):
+        inputs = [keras.Input(shape[1:], dtype=dtype) for shape, dtype in self._signature()]
+        for layer in self._flatten_layers():
             # Keras calls a layer without a `build` of its own once more to build it: twice as often at each level.
             if type(layer).build in (keras.layers.Layer.build, keras.Model.build):
                 layer.built = True
         self(*inputs)
+        self.build(inputs[0].shape)
+
+    def export(self, filepath: Any, *args: Any, **options: Any) -> None:
+        """As Keras's. Of its own it would ask for one input of floats, whatever a model of a class takes."""
+        signature = [keras.InputSpec(shape=shape, dtype=dtype) for shape, dtype in self._signature()]
+        super().export(filepath, *args, **{"input_signature": signature, **options})
+
+    def _signature(self) -> list[tuple[tuple[int | None, ...], str]]:
+        """Shape and dtype of every input, of any batch size and of any length in time."""
+        dtypes = {"int": "int64", "float": self.compute_dtype}
+        result = []
+        for tensor in self.spec.inputs():
+            sizes = zip(tensor.axes.split(), tensor.shape, strict=True)
+            shape = tuple(None if axis in LENGTHS else size for axis, size in sizes)
+            result.append((shape, dtypes[tensor.dtype]))
+        return result
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         self.make_variables()

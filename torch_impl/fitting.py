@@ -32,7 +32,7 @@ class Batches(Dataset):
 
     def __getitem__(self, index: int) -> tuple[list[torch.Tensor], torch.Tensor]:
         batch = self.batches[index]
-        return tensors(self.model, self.sources, batch), to_tensor(self.model, self.target, batch)
+        return _given(self.model, self.sources, batch), to_tensor(self.model, self.target, batch)
 
 
 def fit(model: nn.Module, batches: Sequence[Arrays], recipe: Recipe) -> NDArray[np.float64]:
@@ -68,13 +68,13 @@ def predict(model: nn.Module, inputs: Arrays, batch_size: int) -> NDArray[np.flo
     model.eval()
     with torch.no_grad():
         batches = zip(
-            *(given.split(batch_size) for given in tensors(model, spec_of(model).inputs(), inputs)), strict=True
+            *(given.split(batch_size) for given in _given(model, spec_of(model).inputs(), inputs)), strict=True
         )
         outputs = torch.cat([several(model(*batch))[0] for batch in batches])
     return to_canonical(outputs.numpy(), output.axes)
 
 
-def tensors(model: nn.Module, declared: Sequence[Tensor], arrays: Arrays) -> list[torch.Tensor]:
+def _given(model: nn.Module, declared: Sequence[Tensor], arrays: Arrays) -> list[torch.Tensor]:
     """The arrays of declared inputs as tensors."""
     return [to_tensor(model, tensor, arrays) for tensor in declared]
 
