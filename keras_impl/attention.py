@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import tensorflow as tf
 from keras import layers, ops
 
 from ..core.transformer_parts import MASKED_SCORE
@@ -22,15 +23,16 @@ class AttentionMap(layers.Layer):
 
     explicit = False
 
+    # By TensorFlow's softmax: Keras's warns of a softmax over one key, which is what the first token of a text has.
     def call(self, scores: Any, attention_mask: Any = None) -> Any:
         if attention_mask is None:
-            return ops.softmax(scores, axis=-1)
+            return tf.nn.softmax(scores, axis=-1)
         if attention_mask.dtype.is_floating:
             kept = attention_mask > -math.inf
             scores = scores + ops.where(kept, attention_mask, constant(0.0, scores))
         else:
             kept = attention_mask
-        weights = ops.softmax(ops.where(kept, scores, constant(MASKED_SCORE, scores)), axis=-1)
+        weights = tf.nn.softmax(ops.where(kept, scores, constant(MASKED_SCORE, scores)), axis=-1)
         return ops.where(kept, weights, constant(0.0, weights))
 
 
