@@ -159,3 +159,28 @@ GPT2 = Source(
     ),
 )  # fmt: skip
 HUGGINGFACE = (DISTILBERT, BERT, GPT2)
+
+PRE = {"norm": "pre", "activation": "gelu", "positions": "learned", "scale_embedding": False}
+READER = {
+    "activation": "gelu",
+    "positions": "learned",
+    "embedding_norm": True,
+    "norm_epsilon": 1e-12,
+    "scale_embedding": False,
+    "causal": False,
+    "pad_token_id": 0,
+    "num_token_types": 2,
+    "head": "pooler",
+    "hidden_states": True,
+}
+BERT_BASE = {**READER, "vocab_size": 30522, "d_model": 768, "num_heads": 12, "num_layers": 12, "d_ff": 3072}
+PUBLISHED: dict[str, dict[str, Any]] = {
+    "bert_base": BERT_BASE,
+    "bert_mini": {**BERT_BASE, "d_model": 256, "num_heads": 4, "num_layers": 4, "d_ff": 1024},
+    "minilm_l6": {**BERT_BASE, "d_model": 384, "num_layers": 6, "d_ff": 1536, "head": "unit_mean"},
+    "distilbert_base": {**BERT_BASE, "num_layers": 6, "num_token_types": 0, "head": "none"},
+    "gpt2": {
+        **{**PRE, "activation": "gelu_tanh", "tied_head": True, "head_bias": False},
+        **{"vocab_size": 50257, "d_model": 768, "num_heads": 12, "num_layers": 12, "d_ff": 3072, "max_len": 1024},
+    },
+}

@@ -220,7 +220,7 @@ class BadInput(unittest.TestCase):
 
 class Padding(unittest.TestCase):
     @parameterized.expand([(side, head, causal) for side in SIDES for head in ("unit_mean", "mean", "pooler", "logits")
-                           for causal in (False, True)])  # fmt: skip
+                           for causal in (False, True) if not (causal and head == "pooler")])  # fmt: skip
     def test_a_row_of_padding_alone(self, side: str, head: str, causal: bool) -> None:
         spec = diglot.spec("transformer_lm_small_encoder", head=head, causal=causal)
         model = diglot.build(spec, side, "float64")

@@ -103,8 +103,9 @@ class Rules(unittest.TestCase):
             ("transformer_lm", {"num_key_value_heads": 2}, "num_key_value_heads 2 needs rotary positions"),
             ("transformer_lm", {"positions": "rotary", "num_key_value_heads": 3},
              "num_heads 8 is not divisible by num_key_value_heads 3"),
-            ("transformer_lm", {"head": "pooler", "tied_head": True},
-             "tied_head needs the head 'logits', not 'pooler'"),
+            ("transformer_lm", {"head": "none", "tied_head": True}, "tied_head needs the head 'logits', not 'none'"),
+            ("transformer_lm", {"head": "pooler"},
+             "the head 'pooler' reads the first position, which sees no other one in a causal network"),
             ("multi_head_attention", {"d_model": 7, "num_heads": 2}, "d_model 7 is not divisible by num_heads 2"),
             ("multi_head_attention", {"d_model": 7, "num_heads": 2, "key_size": 4},
              "d_model 7 is not divisible by num_heads 2"),
@@ -243,11 +244,13 @@ class Weights(unittest.TestCase):
     @parameterized.expand(
         [
             ("resnet18", 11_689_512), ("resnet34", 21_797_672), ("resnet50", 25_557_032), ("resnet101", 44_549_160),
-            ("resnet152", 60_192_808), ("wide_resnet50_2", 68_883_240), ("resnet18_cifar", 11_173_962),
+            ("resnet152", 60_192_808), ("bert_base", 109_482_240), ("bert_mini", 11_170_560), ("gpt2", 124_439_808),
+            ("distilbert_base", 66_362_880), ("minilm_l6", 22_713_216 - 147_840), ("wide_resnet50_2", 68_883_240), ("resnet18_cifar", 11_173_962),
         ],
     )  # fmt: skip
     def test_published_parameter_counts(self, preset: str, count: int) -> None:
-        """As torchvision's documentation has them; the CIFAR stem's from kuangliu's well-known ResNet-18."""
+        """As torchvision's documentation and the models' cards have them; the CIFAR stem's from kuangliu's well-known
+        ResNet-18. MiniLM's has BERT's pooler, which its sentence embedding leaves out."""
         self.assertEqual(diglot.spec(preset).parameter_count(), count)
 
     @parameterized.expand(

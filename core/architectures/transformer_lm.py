@@ -10,7 +10,7 @@ import numpy as np
 
 from ..axes import Array
 from ..field import choice, flag, fraction, optional_whole, positive, whole
-from ..huggingface import BERT, DISTILBERT, GPT2
+from ..huggingface import BERT, DISTILBERT, GPT2, PRE, PUBLISHED, READER
 from ..parts import SEQUENCE, VECTOR, block, dense, embedding, nested
 from ..source import Source
 from ..spec import Part, Spec, Tensor
@@ -33,20 +33,6 @@ from .multi_head_attention import MultiHeadAttention
 HEADS = ("logits", "pooler", "mean", "unit_mean", "none")
 FORMS = ("sinusoidal", "learned", "rotary")
 SMALL = {"vocab_size": 11, "d_model": 8, "num_heads": 2, "num_layers": 2, "d_ff": 12, "max_len": 16}
-PRE = {"norm": "pre", "activation": "gelu", "positions": "learned", "scale_embedding": False}
-READER = {
-    "activation": "gelu",
-    "positions": "learned",
-    "embedding_norm": True,
-    "norm_epsilon": 1e-12,
-    "scale_embedding": False,
-    "causal": False,
-    "pad_token_id": 0,
-    "num_token_types": 2,
-    "head": "pooler",
-    "hidden_states": True,
-}
-BERT_BASE = {**READER, "vocab_size": 30522, "d_model": 768, "num_heads": 12, "num_layers": 12, "d_ff": 3072}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,14 +117,7 @@ class TransformerLM(Spec):
     dropout_rate: float = fraction(0.1)
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
-        "bert_base": BERT_BASE,
-        "bert_mini": {**BERT_BASE, "d_model": 256, "num_heads": 4, "num_layers": 4, "d_ff": 1024},
-        "minilm_l6": {**BERT_BASE, "d_model": 384, "num_layers": 6, "d_ff": 1536, "head": "unit_mean"},
-        "distilbert_base": {**BERT_BASE, "num_layers": 6, "num_token_types": 0, "head": "none"},
-        "gpt2": {
-            **{**PRE, "activation": "gelu_tanh", "tied_head": True, "head_bias": False},
-            **{"vocab_size": 50257, "d_model": 768, "num_heads": 12, "num_layers": 12, "d_ff": 3072, "max_len": 1024},
-        },
+        **PUBLISHED,
         "transformer_lm_small": {**SMALL},
         "transformer_lm_small_pre": {**SMALL, **PRE, "pad_token_id": 0, "tied_head": True},
         "transformer_lm_small_encoder": {
@@ -183,6 +162,8 @@ class TransformerLM(Spec):
             yield f"num_heads {self.num_heads} is not divisible by num_key_value_heads {self.num_key_value_heads}"
         if self.pad_token_id is not None and self.pad_token_id >= self.vocab_size:
             yield f"pad_token_id {self.pad_token_id} is not below vocab_size {self.vocab_size}"
+        if self.causal and self.head == "pooler":
+            yield "the head 'pooler' reads the first position, which sees no other one in a causal network"
         if self.tied_head and self.head != "logits":
             yield f"tied_head needs the head 'logits', not {self.head!r}"
 
@@ -300,7 +281,7 @@ class TransformerLM(Spec):
             embedding_norm=pick(True, False),
             num_token_types=pick(0, 2),
             scale_embedding=pick(True, False),
-            causal=pick(True, False),
+            causal=head != "pooler" and pick(True, False),
             pad_token_id=pick(None, int(rng.integers(vocabulary))),
             head=head,
             tied_head=head == "logits" and pick(True, False),
