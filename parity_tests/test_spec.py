@@ -245,7 +245,8 @@ class Weights(unittest.TestCase):
         [
             ("resnet18", 11_689_512), ("resnet34", 21_797_672), ("resnet50", 25_557_032), ("resnet101", 44_549_160),
             ("resnet152", 60_192_808), ("bert_base", 109_482_240), ("bert_mini", 11_170_560), ("gpt2", 124_439_808),
-            ("distilbert_base", 66_362_880), ("minilm_l6", 22_713_216 - 147_840), ("wide_resnet50_2", 68_883_240), ("resnet18_cifar", 11_173_962),
+            ("distilbert_base", 66_362_880), ("minilm_l6", 22_713_216 - 147_840),
+            ("wide_resnet50_2", 68_883_240), ("resnet18_cifar", 11_173_962),
         ],
     )  # fmt: skip
     def test_published_parameter_counts(self, preset: str, count: int) -> None:
