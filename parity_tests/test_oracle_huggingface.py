@@ -141,7 +141,9 @@ class Generation(unittest.TestCase):
     SPEC = diglot.spec("gpt2", **{**TINY, "vocab_size": 17, "max_len": 24}).rounded()
     PROMPTS = generator(1, "prompts").integers(17, size=(5, 4))
 
-    @parameterized.expand([("greedy", 1, None), ("greedy_to_an_end", 1, 3), ("beams", 3, None), ("beams_to_an_end", 3, 3)])
+    @parameterized.expand(
+        [("greedy", 1, None), ("greedy_to_an_end", 1, 3), ("beams", 3, None), ("beams_to_an_end", 3, 3)]
+    )
     def test_the_same_tokens(self, name: str, num_beams: int, end: int | None) -> None:
         """Without a penalty of length, which is another formula there."""
         model = oracle.randomise(made(self.SPEC), VARIED)
