@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -27,7 +28,10 @@ from .initializers import initialise
 from .layout import layer, variable
 from .model import SpecModel
 from .precision import precision
+from .steps import Steps, as_written
 from .techniques.dropout import Dropout
+
+STEPS: weakref.WeakKeyDictionary[keras.Model, tuple[Any, Steps]] = weakref.WeakKeyDictionary()
 
 
 def build(spec: Spec, dtype: str = "float32") -> keras.Model:
@@ -115,7 +119,8 @@ def gradients(model: keras.Model, batch: Arrays, loss: Technique, *, noise: Nois
                 sources[f"gradient of {declared.name}"] = tensor
         with tf.GradientTape() as tape:
             tape.watch(list(sources.values()))
-            value = _loss(model, spec, tensors, batch, sibling(loss).build(loss))
+            targets = to_tensor(model, spec.targets(), batch)
+            value = _loss(model, [*tensors, targets], sibling(loss).build(loss))
         found = tape.gradient(value, list(sources.values()))
     given = {name: gradient for name, gradient in zip(sources, found, strict=True) if gradient is not None}
     result = {name: _numpy(tf.convert_to_tensor(gradient)) for name, gradient in given.items()}
@@ -126,27 +131,32 @@ def train(model: keras.Model, batches: Sequence[Arrays], recipe: Recipe, *, nois
     spec = spec_of(model)
     named = _trainable(model, spec)
     weights = list(named.values())
-    optimizer_of = sibling(recipe.optimizer)
+    steps = _steps(model, weights, recipe, noise)
     losses = []
-    with _running(model, noise):
-        optimizer = optimizer_of.build(recipe.optimizer, weights)
-        loss = sibling(recipe.loss).build(recipe.loss)
-        if recipe.schedule:
-            sibling(recipe.schedule).build(recipe.schedule, optimizer)
+    with _running(model, steps.noise), as_written():
+        steps.restart()
         for step, batch in enumerate(batches):
-            if noise is not None:
-                noise.step = step
-            with tf.GradientTape() as tape:
-                value = _loss(model, spec, _inputs(model, spec, batch), batch, loss)
-            found = tape.gradient(value, [weight.value for weight in weights])
-            if recipe.clip:
-                found = sibling(recipe.clip).clip(recipe.clip, found)
-            optimizer.apply(found, weights)
-            losses.append(_numpy(value))
+            if steps.noise is not None:
+                steps.noise.step = step
+            losses.append(_numpy(steps.take(*_inputs(model, spec, batch), to_tensor(model, spec.targets(), batch))))
     result: Arrays = {"loss": np.stack(losses), **get_state(model)}
-    for slot, variables in optimizer_of.slots(optimizer, weights).items():
+    for slot, variables in sibling(recipe.optimizer).slots(steps.optimizer, weights).items():
         result |= {f"{slot} of {weight.name}": _numpy(value) for weight, value in zip(named, variables, strict=True)}
     return result
+
+
+def _steps(model: keras.Model, weights: Sequence[Any], recipe: Recipe, noise: Noise | None) -> Steps:
+    """The steps of a recipe, of which a model keeps the last."""
+    key = recipe, None if noise is None else noise.seed
+    if model not in STEPS or STEPS[model][0] != key:
+        with _running(model, None):
+            optimizer = sibling(recipe.optimizer).build(recipe.optimizer, weights)
+            if recipe.schedule:
+                sibling(recipe.schedule).build(recipe.schedule, optimizer)
+            loss = sibling(recipe.loss).build(recipe.loss)
+        clip = recipe.clip and functools.partial(sibling(recipe.clip).clip, recipe.clip)
+        STEPS[model] = key, Steps(model, weights, functools.partial(_loss, loss=loss), optimizer, clip, noise)
+    return STEPS[model][1]
 
 
 def replay(model: keras.Model, part: Part, inputs: Sequence[Any], cotangent: np.ndarray, noise: Noise | None) -> Arrays:
@@ -228,10 +238,12 @@ def _trainable(model: keras.Model, spec: Spec) -> dict[Weight, Any]:
     return {weight: found for weight, found in _variables(model, spec).items() if weight.trainable}
 
 
-def _loss(model: keras.Model, spec: Spec, tensors: list[Any], batch: Arrays, loss: Any) -> Any:
-    outputs = _tuple(model(*tensors, training=True))
+def _loss(model: keras.Model, batch: Sequence[Any], loss: Any) -> Any:
+    """In training mode, on a batch of inputs with the targets behind them."""
+    spec = spec_of(model)
+    *inputs, targets = batch
+    outputs = _tuple(model(*inputs, training=True))
     outputs = dict(zip([declared.name for declared in spec.outputs()], outputs, strict=True))
-    targets = to_tensor(model, spec.targets(), batch)
     return sum(constant(weight, outputs[name]) * loss(targets, outputs[name])
                for name, weight in spec.loss_weights().items())  # fmt: skip
 
