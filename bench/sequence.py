@@ -5,6 +5,7 @@ The pairs take turns, on the same tokens, with the same shapes and two threads.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -150,15 +151,20 @@ def hugging_face(name: str, against: str, theirs: Any, **fields: Any) -> list[li
     ours = diglot.build(spec, "torch")
     diglot.set_state(ours, diglot.load_pretrained(spec, theirs, source="huggingface"))
     given = torch.from_numpy(tokens())
-    theirs.hidden = lambda given: theirs(given).last_hidden_state
-    return rows(f"`{name}`, PyTorch", against, torch_tasks(ours, theirs, (given,)))
+    types = (torch.zeros_like(given),) if spec.num_token_types else ()
+    theirs.hidden = lambda given, *types: theirs(given, token_type_ids=types[0] if types else None).last_hidden_state
+    return rows(f"`{name}`, PyTorch", against, torch_tasks(ours, theirs, (given, *types)))
+
+
+def oracle() -> None:
+    """Define the operators without which transformers' models cannot be imported where torchvision's do not fit."""
+    importlib.import_module("parity_tests.oracle")
 
 
 def bert() -> list[list[str]]:
     """Our encoder against Hugging Face's BERT."""
+    oracle()
     from transformers import BertConfig, BertModel
-
-    import parity_tests.oracle  # noqa: F401 (without its schemas, torchvision and so transformers cannot be imported)
 
     config = BertConfig(
         vocab_size=VOCABULARY,
@@ -174,9 +180,8 @@ def bert() -> list[list[str]]:
 
 def gpt2() -> list[list[str]]:
     """Our decoder against Hugging Face's GPT-2."""
+    oracle()
     from transformers import GPT2Config, GPT2Model
-
-    import parity_tests.oracle  # noqa: F401 (as above)
 
     config = GPT2Config(
         vocab_size=VOCABULARY,
