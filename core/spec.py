@@ -7,6 +7,7 @@ values, and which parts a network has, in the order of execution. It never compu
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -253,11 +254,16 @@ class Spec(Hyperparameters):
 
     def weights(self) -> tuple[Weight, ...]:
         """Every weight, in the order of the parts."""
-        return tuple(weight for part in self.parts() for weight in part.weights)
+        return _weights(self)
 
     def parameter_count(self) -> int:
         """The number of trainable numbers."""
         return sum(weight.size for weight in self.weights() if weight.trainable)
+
+
+@functools.lru_cache(maxsize=64)
+def _weights(spec: Spec) -> tuple[Weight, ...]:
+    return tuple(weight for part in spec.parts() for weight in part.weights)
 
 
 def draw(tensor: Tensor, rng: np.random.Generator, batch: int) -> NDArray[Any]:
