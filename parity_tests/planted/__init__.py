@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from diglot.core import backend
+from diglot.core.backend import Backend
 from diglot.core.checks import CHECKS
 from diglot.core.pair import Pair
 from diglot.core.results import Cell
@@ -19,6 +20,8 @@ from diglot.core.rules import Trio
 from diglot.core.runner import Task, judge
 from diglot.core.spec import Spec
 from diglot.core.technique import Arrays, Technique
+
+from ..recall import recalled
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,14 @@ Bug = ModelBug | TechniqueBug
 
 
 class PlantedPair(Pair):
-    """A pair of which one side has a bug."""
+    """A pair of which one side has a bug. The other is as it is for every bug of the spec."""
 
     def __init__(self, bug: ModelBug) -> None:
         super().__init__(bug.spec)
         self.bug = bug
+
+    def side(self, side: str) -> Backend:
+        return super().side(side) if side == self.bug.side else recalled(self.spec, side)
 
     def build(self, side: str, dtype: str) -> Any:
         model = super().build(side, dtype)

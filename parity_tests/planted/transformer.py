@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from diglot.core import registry
 from diglot.keras_impl.embedding import Embedding
+from diglot.keras_impl.precision import precision
 from keras import ops
 from torch import nn
 
@@ -97,8 +98,9 @@ def embedding_of_its_own(model: Any) -> None:
 
 @partial(ModelBug, "target embedded by a table of its own", SHARED, "keras", "structure", "decoder.token_embedding")
 def table_of_its_own(model: Any) -> None:
-    table = Embedding(SHARED.written, SHARED.d_model, dtype="float64")
-    table.build(None)
+    with precision("float64"):
+        table = Embedding(SHARED.written, SHARED.d_model)
+        table.build(None)
     model.decoder.token_embedding = table
 
 
