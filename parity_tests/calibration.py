@@ -19,7 +19,7 @@ from diglot.core.results import Cell
 
 ROOT = Path(__file__).parents[1]
 JOURNAL = ROOT / "reports" / "calibration"
-CHECKS = ("forward", "forward_training", "gradients", "training", "accuracy")
+CHECKS = ("forward", "forward_training", "gradients", "training", "generation", "accuracy")
 
 
 def tasks(count: int) -> list[runner.Task]:
@@ -45,7 +45,8 @@ def rows(cells: list[Cell]) -> str:
     for name in registry.architectures():
         for check in CHECKS:
             ratios = [cell.ratio for cell in cells if cell.spec.split()[0] == name and cell.check == check]
-            lines.append(f"| {name} | {check} | {len(ratios)} | {quantiles(ratios)} |")
+            if ratios:
+                lines.append(f"| {name} | {check} | {len(ratios)} | {quantiles(ratios)} |")
     return "\n".join(lines)
 
 
