@@ -70,9 +70,9 @@ def _begun(spec: Spec, inputs: Any, start: int | None) -> tuple[Tokens, Arrays]:
 
 
 def _fitting(spec: Spec, prompt: Tokens, new: int) -> None:
-    longest, asked = spec.growing().shape[1], prompt.shape[1] + new
+    longest, asked = spec.growing().shape[1], prompt.shape[1] + new - 1  # nothing follows the last one
     if longest is not None and asked > longest:
         raise InputError(
-            f"generate: a prompt of {prompt.shape[1]} and {new} new tokens are {asked}, and {spec.name} takes at most "
-            f"{longest} {spec.generates} in a row"
+            f"generate: a prompt of {prompt.shape[1]} and {new} new tokens are too many: {spec.name} is given at most "
+            f"{longest} tokens as its {spec.generates}"
         )

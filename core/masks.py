@@ -29,3 +29,10 @@ def masked(arrays: dict[str, Array], rng: np.random.Generator) -> dict[str, Arra
         mask[-1, :, given.shape[2] // 2] = 0
         arrays["attention_mask"] = mask
     return arrays
+
+
+def mask_of_another_form(form: str, dtype: str) -> str:
+    """The sentence for a mask that would mean something else: numbers are added, 1 and 0 say what is attended to."""
+    if form == "additive":
+        return f"this attention_mask is added to the scores, so it must hold floating-point numbers, not {dtype}"
+    return f"this attention_mask says where to attend, by True and False or 1 and 0, and not by numbers of {dtype}"

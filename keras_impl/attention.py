@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 from keras import layers, ops
 
+from ..core.masks import mask_of_another_form
 from ..core.transformer_parts import MASKED_SCORE
 from .exact import constant
 from .refusal import refused
@@ -74,24 +75,31 @@ def fused(query: Any, key: Any, value: Any, attention_mask: Any = None) -> Any:
     return ops.where(ops.any(kept, axis=-1, keepdims=True), attended, constant(0.0, attended))
 
 
-def as_mask(given: Any, query: Any, key: Any) -> Any:
-    """A mask as the map takes it: zeros and ones become boolean. Raises InputError for one of another shape."""
+def as_mask(given: Any, query: Any, key: Any, form: str) -> Any:
+    """A mask as the map takes it, of a spec's `form`: zeros and ones become boolean, and numbers those of the query.
+
+    Raises InputError for one of another shape or another form.
+    """
     if given is None:
         return None
     given = ops.convert_to_tensor(given)
-    shape, wanted = tuple(given.shape), (query.shape[0], query.shape[-2], key.shape[-2])
-    pairs = zip((shape[0], *shape[2:]), wanted, strict=False)
+    if given.dtype.is_floating != (form == "additive"):
+        raise refused(mask_of_another_form(form, given.dtype.name))
+    shape, wanted = tuple(given.shape), (*query.shape[:3], key.shape[2])
+    pairs = zip(shape, wanted, strict=False)
     if len(shape) != 4 or any(None not in pair and pair[0] not in (1, pair[1]) for pair in pairs):
         raise refused(
-            f"an attention_mask of {shape} does not fit {wanted[1]} queries and {wanted[2]} keys in a "
-            f"batch of {wanted[0]}; it must be (batch, heads, queries, keys)"
+            f"an attention_mask of {shape} does not fit {wanted[1]} heads, {wanted[2]} queries and {wanted[3]} keys "
+            f"in a batch of {wanted[0]}; it must be (batch, heads, queries, keys)"
         )
-    return given if given.dtype.is_floating else ops.cast(given, "bool")
+    return ops.cast(given, query.dtype if form == "additive" else "bool")
 
 
 def as_padding(given: Any, key: Any) -> Any:
-    """A mask of keys alone, (batch, keys), as booleans. Raises InputError for one of another shape."""
+    """A mask of keys alone, (batch, keys), as booleans. Raises InputError for one of another shape, or of numbers."""
     given = ops.convert_to_tensor(given)
+    if given.dtype.is_floating:
+        raise refused(mask_of_another_form("boolean", given.dtype.name))
     shape, wanted = tuple(given.shape), (key.shape[0], key.shape[-2])
     if len(shape) != 2 or any(None not in pair and pair[0] != pair[1] for pair in zip(shape, wanted, strict=True)):
         raise refused(

@@ -20,6 +20,9 @@ class Embedding(layers.Embedding):
         self.supports_jit = False  # XLA leaves assertions out, and takes the nearest token that there is
 
     def call(self, tokens: Any) -> Any:
+        tokens = ops.convert_to_tensor(tokens)
+        if tokens.dtype.is_floating:
+            raise refused(f"tokens are whole numbers, and these are {tokens.dtype.name}")
         if tf.executing_eagerly():
             array = np.asarray(tokens)
             if array.size and not 0 <= array.min() <= array.max() < self.input_dim:

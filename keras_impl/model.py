@@ -9,6 +9,7 @@ import keras
 from ..core import registry
 from ..core.spec import Spec
 from .precision import precision
+from .refusal import refused
 
 LENGTHS = ("time", "queries", "keys")
 
@@ -25,10 +26,17 @@ class SpecModel(keras.Model):
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         if len(inputs) == 1 and isinstance(inputs[0], dict):
-            inputs = tuple(inputs[0][tensor.name] for tensor in self.spec.inputs())
+            inputs = self._by_name(inputs[0])
         elif len(inputs) == 1 and isinstance(inputs[0], list | tuple):
             inputs = tuple(inputs[0])
         return super().__call__(*inputs, **options)
+
+    def _by_name(self, given: dict[str, Any]) -> tuple[Any, ...]:
+        names = [tensor.name for tensor in self.spec.inputs()]
+        for wrong in (*(name for name in names if name not in given), *(name for name in given if name not in names)):
+            word = "needs the" if wrong in names else "has no"
+            raise refused(f"{self.spec.name} {word} input {wrong!r}; its inputs are {', '.join(names)}")
+        return tuple(given[name] for name in names)
 
     def make_variables(self) -> None:
         """Call the model on symbolic inputs of any batch size and any length in time, as a functional model is."""
@@ -44,6 +52,9 @@ class SpecModel(keras.Model):
         """As Keras's. Of its own it would ask for one input of floats, whatever a model of a class takes."""
         signature = [keras.InputSpec(shape=shape, dtype=dtype) for shape, dtype in self._signature()]
         super().export(filepath, *args, **{"input_signature": signature, **options})
+
+    def _default_save_signature(self) -> None:
+        """Keras would trace a class's model with its first input alone; `export` gives the signature of all."""
 
     def _signature(self) -> list[tuple[tuple[int | None, ...], str]]:
         """Shape and dtype of every input, of any batch size and of any length in time."""

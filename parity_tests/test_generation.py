@@ -68,9 +68,10 @@ class Generate(unittest.TestCase):
             (DECODER, [[1] * 10], {}, "toy_text takes at most 9 tokens in a row, not 10"),
             (
                 DECODER,
-                [[1] * 6],
+                [[1] * 7],
                 {},
-                "generate: a prompt of 6 and 4 new tokens are 10, and toy_text takes at most 9 tokens in a row",
+                "generate: a prompt of 7 and 4 new tokens are too many: toy_text is given at most 9 tokens as its "
+                "tokens",
             ),
             (DECODER, np.zeros((2, 0), int), {}, "toy_text needs at least one number in tokens, not (2, 0)"),
             (

@@ -32,6 +32,7 @@ def preset_of(name: str) -> str:
 
 
 PRESETS = [(preset_of(name),) for name in registry.architectures()]
+SEVERAL = [("transformer_lm_small_bert",)]  # inputs, and outputs
 FRESH = """
 import pathlib, sys
 import diglot, diglot.keras_impl, keras, numpy as np
@@ -131,7 +132,7 @@ class Keras(unittest.TestCase):
                     self.assertEqual(set(read.files), set(state))
                     self.assertTrue(all(np.array_equal(read[name], state[name]) for name in state))
 
-    @parameterized.expand(PRESETS)
+    @parameterized.expand(PRESETS + SEVERAL)
     def test_export(self, preset: str) -> None:
         spec = diglot.spec(preset)
         model, x = diglot.build(spec, "keras"), inputs(spec)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..core.errors import InputError
+from ..core.masks import mask_of_another_form
 from ..core.transformer_parts import MASKED_SCORE
 from .techniques.dropout import Dropout
 
@@ -56,22 +57,28 @@ def attend(
     return map_dropout(weights) @ value, weights
 
 
-def as_mask(given: torch.Tensor | None, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor | None:
-    """A mask as the map takes it: zeros and ones become boolean. Raises InputError for one of another shape."""
+def as_mask(given: torch.Tensor | None, query: torch.Tensor, key: torch.Tensor, form: str) -> torch.Tensor | None:
+    """A mask as the map takes it, of a spec's `form`: zeros and ones become boolean, and numbers those of the query.
+
+    Raises InputError for one of another shape or another form.
+    """
     if given is None:
         return None
-    wanted = (query.shape[0], query.shape[-2], key.shape[-2])
-    pairs = zip((given.shape[0], *given.shape[2:]), wanted, strict=False)
-    if given.ndim != 4 or any(size not in (1, fitting) for size, fitting in pairs):
+    if given.is_floating_point() != (form == "additive"):
+        raise InputError(mask_of_another_form(form, str(given.dtype)))
+    shape, wanted = tuple(given.shape), (*query.shape[:3], key.shape[2])
+    if len(shape) != 4 or any(size not in (1, fitting) for size, fitting in zip(shape, wanted, strict=True)):
         raise InputError(
-            f"an attention_mask of {tuple(given.shape)} does not fit {wanted[1]} queries and {wanted[2]} keys in a "
-            f"batch of {wanted[0]}; it must be (batch, heads, queries, keys)"
+            f"an attention_mask of {shape} does not fit {wanted[1]} heads, {wanted[2]} queries and {wanted[3]} keys "
+            f"in a batch of {wanted[0]}; it must be (batch, heads, queries, keys)"
         )
-    return given if given.is_floating_point() else given.bool()
+    return given.to(query.dtype) if form == "additive" else given.bool()
 
 
 def as_padding(given: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
-    """A mask of keys alone, (batch, keys), as booleans. Raises InputError for one of another shape."""
+    """A mask of keys alone, (batch, keys), as booleans. Raises InputError for one of another shape, or of numbers."""
+    if given.is_floating_point():
+        raise InputError(mask_of_another_form("boolean", str(given.dtype)))
     wanted = (key.shape[0], key.shape[-2])
     if given.shape != wanted:
         raise InputError(
@@ -82,8 +89,8 @@ def as_padding(given: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
 
 
 def split_heads(x: torch.Tensor, num_heads: int) -> torch.Tensor:
-    batch, time, _ = x.shape
-    return x.view(batch, time, num_heads, -1).transpose(1, 2)  # (batch, heads, time, channels)
+    batch, time, channels = x.shape
+    return x.view(batch, time, num_heads, channels // num_heads).transpose(1, 2)  # (batch, heads, time, channels)
 
 
 def join_heads(x: torch.Tensor) -> torch.Tensor:

@@ -12,6 +12,8 @@ class Embedding(nn.Embedding):
     """`nn.Embedding` that says which tokens it does not have."""
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        if tokens.is_floating_point():
+            raise InputError(f"tokens are whole numbers, and these are {tokens.dtype}")
         try:
             return super().forward(tokens)
         except IndexError as error:

@@ -145,6 +145,8 @@ class Transformer(Spec):
             token, size = getattr(self, name), min(self.source_vocab_size, self.written)
             if token is not None and token >= size:
                 yield f"{name} {token} is not below the size of the vocabulary, {size}"
+            if token == self.pad_token_id and name != "pad_token_id":
+                yield f"{name} {token} is the pad_token_id as well, which nothing attends to and no loss counts"
         if self.shared_embedding and self.written != self.source_vocab_size:
             yield f"shared_embedding needs one vocabulary, not {self.source_vocab_size} and {self.written} tokens"
 

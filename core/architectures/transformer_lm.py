@@ -30,6 +30,8 @@ from ..transformer_parts import (
 from .grouped_query_attention import GroupedQueryAttention
 from .multi_head_attention import MultiHeadAttention
 
+NO_TOKEN_TYPES = "this transformer_lm has token types, so it must be given token_types beside its tokens"
+NO_DECODER = "this transformer_lm does not write: that needs a causal network with logits and without token types"
 HEADS = ("logits", "pooler", "mean", "unit_mean", "none")
 FORMS = ("sinusoidal", "learned", "rotary")
 SMALL = {"vocab_size": 11, "d_model": 8, "num_heads": 2, "num_layers": 2, "d_ff": 12, "max_len": 16}

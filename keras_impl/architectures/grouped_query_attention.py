@@ -38,7 +38,7 @@ class GroupedQueryAttention(SpecModel):
             key, value = cache.extended(key, value)
         shared = self.num_heads // self.groups
         key, value = (ops.repeat(given, shared, axis=1) for given in (key, value))
-        mask = as_mask(attention_mask, query, key)
+        mask = as_mask(attention_mask, query, key, self.spec.mask)
         attended, _ = attend(query, key, value, mask, self.map, self.dropout, training=training)
         return self.projection(join_heads(attended))
 

@@ -22,7 +22,7 @@ class ScaledDotProductAttention(SpecModel):
         self.dropout = dropout.build(Dropout(rate=spec.dropout_rate))
 
     def call(self, query: Any, key: Any, value: Any, attention_mask: Any = None, training: bool = False) -> Any:
-        mask = as_mask(attention_mask, query, key)
+        mask = as_mask(attention_mask, query, key, self.spec.mask)
         attended, weights = attend(query, key, value, mask, self.map, self.dropout, self.need_weights, training)
         return (attended, weights) if self.need_weights else attended
 

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from ...core.architectures.transformer_lm import NO_DECODER, NO_TOKEN_TYPES
 from ...core.architectures.transformer_lm import TransformerLM as Spec
 from ...core.techniques.dropout import Dropout
 from ...core.transformer_parts import SHORTEST
@@ -16,6 +17,7 @@ from ..embedding import Embedding, LearnedPositions, SinusoidalPositions
 from ..exact import constant
 from ..feed_forward import FeedForward
 from ..model import SpecModel
+from ..refusal import refused
 from ..techniques import dropout
 from .grouped_query_attention import GroupedQueryAttention
 from .multi_head_attention import MultiHeadAttention
@@ -58,6 +60,8 @@ class TransformerLM(SpecModel):
         x = self.token_embedding(tokens)  # (batch, time) -> (batch, time, channels)
         x = x * constant(self.scale, x)
         if self.token_type_embedding is not None:
+            if token_types is None:
+                raise refused(NO_TOKEN_TYPES)
             x = x + self.token_type_embedding(token_types)
         if self.positions is not None:
             x = self.positions(x, start=start)
@@ -73,6 +77,8 @@ class TransformerLM(SpecModel):
 
     def start(self, batch: int) -> Cache:
         """The cache of a decoder that has seen nothing yet."""
+        if not self.spec.generates:
+            raise refused(NO_DECODER)
         like, attention = self.token_embedding.embeddings, self.spec.attention()
         return Cache.empty(like, batch, [KeyValues.empty(like, batch, *attention.kept) for _ in self.blocks])
 

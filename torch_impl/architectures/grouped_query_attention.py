@@ -37,7 +37,8 @@ class GroupedQueryAttention(nn.Module):
             key, value = cache.extended(key, value)
         shared = self.num_heads // self.groups
         key, value = (given.repeat_interleave(shared, dim=1) for given in (key, value))
-        attended, _ = attend(query, key, value, as_mask(attention_mask, query, key), self.map, self.dropout)
+        mask = as_mask(attention_mask, query, key, self.spec.mask)
+        attended, _ = attend(query, key, value, mask, self.map, self.dropout)
         return self.projection(join_heads(attended))
 
 

@@ -39,7 +39,7 @@ class MultiHeadAttention(nn.Module):
             key, value = self.key_values(key, value)
             if cache is not None:
                 key, value = cache.extended(key, value)
-        mask = as_mask(attention_mask, query, key)
+        mask = as_mask(attention_mask, query, key, self.spec.mask)
         attended, weights = attend(query, key, value, mask, self.map, self.dropout, self.need_weights)
         attended = self.projection(join_heads(attended))
         return (attended, weights) if self.need_weights else attended

@@ -22,7 +22,7 @@ class ScaledDotProductAttention(nn.Module):
     def forward(
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attention_mask: torch.Tensor | None = None
     ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
-        mask = as_mask(attention_mask, query, key)
+        mask = as_mask(attention_mask, query, key, self.spec.mask)
         attended, weights = attend(query, key, value, mask, self.map, self.dropout, self.need_weights)
         return (attended, weights) if self.need_weights else attended
 

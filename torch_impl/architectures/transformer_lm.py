@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ...core.architectures.transformer_lm import NO_DECODER, NO_TOKEN_TYPES
 from ...core.architectures.transformer_lm import TransformerLM as Spec
+from ...core.errors import InputError
 from ...core.techniques.dropout import Dropout
 from ...core.transformer_parts import SHORTEST
 from ..cache import Cache, KeyValues
@@ -57,6 +59,8 @@ class TransformerLM(nn.Module):
         """What the first block is given; the first token is at position `start`."""
         x = self.token_embedding(tokens) * self.scale  # (batch, time) -> (batch, time, channels)
         if self.token_type_embedding is not None:
+            if token_types is None:
+                raise InputError(NO_TOKEN_TYPES)
             x = x + self.token_type_embedding(token_types)
         if self.positions is not None:
             x = self.positions(x, start=start)
@@ -72,6 +76,8 @@ class TransformerLM(nn.Module):
 
     def start(self, batch: int) -> Cache:
         """The cache of a decoder that has seen nothing yet."""
+        if not self.spec.generates:
+            raise InputError(NO_DECODER)
         like, attention = self.token_embedding.weight, self.spec.attention()
         return Cache.empty(like, batch, [KeyValues.empty(like, batch, *attention.kept) for _ in self.blocks])
 
