@@ -1,4 +1,4 @@
-"""`python -m diglot.demo [digits|text|mnist]`: real data, trained in both frameworks, and whether they are the same.
+"""`python -m diglot.demo [digits|text|mnist|translation]`: real data, trained in both frameworks, and whether they are the same.
 
 Exit status: 0 both sides are the same, 1 they are not, 2 the request was wrong.
 """
@@ -20,9 +20,10 @@ from .demo_digits import NETWORKS, digits
 from .demo_mnist import PLANS, mnist, transfer
 from .demo_pair import Result
 from .demo_text import TextResult, text
+from .demo_translation import TranslationResult, metrics, translation
 
 TITLES = dict(zip(SIDES, compare.SIDES, strict=True))
-DATA = ("digits", "text", "mnist")
+DATA = ("digits", "text", "mnist", "translation")
 
 
 def show(name: str, result: Result, console: Console) -> None:
@@ -35,6 +36,9 @@ def show(name: str, result: Result, console: Console) -> None:
     table.add_row("held-out accuracy", *(f"{result.accuracy(side):.2%}" for side in result.sides))
     if isinstance(result, TextResult):
         table.add_row("held-out bits per character", *(f"{result.bits(side):.12f}" for side in result.sides))
+    if isinstance(result, TranslationResult):
+        for name, place in (("held-out BLEU", 0), ("held-out chrF", 1)):
+            table.add_row(name, *(f"{result.scores()[side][place]:.2f}" for side in result.sides))
     table.add_row("seconds of training", *(f"{side.seconds:.1f}" for side in result.sides.values()))
     console.print(table)
     loss, logits = result.comparisons["loss"], result.comparisons["logits"]
@@ -47,7 +51,26 @@ def show(name: str, result: Result, console: Console) -> None:
         console.print(f"unigram baseline: {result.baseline:.2f} bits per character")
         for side, written in result.continuations.items():
             console.print(f"{TITLES[side]} continues: {written!r}", markup=False, highlight=False, soft_wrap=True)
+    if isinstance(result, TranslationResult):
+        for line in translations(result):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print()
+
+
+def translations(result: TranslationResult) -> Iterator[str]:
+    """What the translation of sentences comes to, line by line."""
+    one, other = (result.translations[side] for side in SIDES)
+    same = sum(map(str.__eq__, one, other))
+    yield f"held-out translations: {same:,} of {len(one):,} are the same"
+    yield f"training part: {result.sentences[0]:,} sentences; held-out part: {result.sentences[1]:,}"
+    scores = result.scores()
+    for way, label in (("copy", "to copy the source"), ("nearest", "to take the nearest sentence's translation")):
+        yield f"{label}: BLEU {scores[way][0]:.2f}, chrF {scores[way][1]:.2f}"
+    for name, metric in zip(("BLEU", "chrF"), metrics(), strict=True):
+        yield f"{name} is {metric.get_signature()}"
+    for example in result.examples():
+        yield ""
+        yield from (f"{TITLES.get(name, name) + ':':8} {text}" for name, text in example.items())
 
 
 def jobs(wanted: str | None) -> Iterator[tuple[str, Callable[[], dict[str, Result]]]]:
@@ -61,6 +84,8 @@ def jobs(wanted: str | None) -> Iterator[tuple[str, Callable[[], dict[str, Resul
         for network in PLANS:
             yield f"{network} on MNIST", lambda network=network: {f"{network} on MNIST": mnist(network)}
         yield "a transferred network", lambda: transfer().titled()
+    if wanted in (None, "translation"):
+        yield "a translator", lambda: {"transformer from English to German": translation()}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -109,8 +109,8 @@ def same_recipe(optimizer: str, *, steps: int = 0, **fields: float) -> dict[str,
     return dict.fromkeys(SIDES, same)
 
 
-def need_data(package: str = "sklearn") -> None:
-    """Raises DiglotError where the package that ships the data is not installed."""
+def need_data(package: str = "sklearn", why: str = "the demo's data comes with") -> None:
+    """Raises DiglotError where the package that ships the data, or serves the demo otherwise, is not installed."""
     if importlib.util.find_spec(package) is None:
-        name = {"sklearn": "scikit-learn"}.get(package, package)
-        raise DiglotError(f"the demo's data comes with {name}: install it with `pip install 'diglot[demo]'`")
+        name = {"sklearn": "scikit-learn", "django": "Django", "sacrebleu": "sacreBLEU"}.get(package, package)
+        raise DiglotError(f"{why} {name}: install it with `pip install 'diglot[demo]'`")
