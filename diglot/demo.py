@@ -1,4 +1,4 @@
-"""`python -m diglot.demo [digits|text|mnist|translation]`: real data, trained in both frameworks, and whether they are the same.
+"""`python -m diglot.demo [digits|text|mnist|translation]`: real data in both frameworks, and whether they are the same.
 
 Exit status: 0 both sides are the same, 1 they are not, 2 the request was wrong.
 """

@@ -89,7 +89,8 @@ def translation(
     unseen = padded(tokenizer, held_out)
     pair = RealPair(network, seed, recipes or recipe(network, steps), unseen)
     result = pair.result(list(itertools.islice(batches(tokenizer, training, seed), steps)))
-    comparisons, written = result["comparisons"], {side: translated(pair, side, unseen["source"], new) for side in SIDES}
+    written = {side: translated(pair, side, unseen["source"], new) for side in SIDES}
+    comparisons = result["comparisons"]
     comparisons["translations"] = compare.pair("translations", *written.values(), 0.0)
     real = unseen["targets"] != PAD
     return TranslationResult(
@@ -122,9 +123,7 @@ def tokenizer_of(training: Sequence[Sentence]) -> Any:
     tokenizer = Tokenizer(models.BPE(unk_token=MARKS[UNKNOWN]))
     tokenizer.normalizer = normalizers.NFC()
     alone = pre_tokenizers.Split(Regex(f"[{PLACED}]"), "isolated")
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation(), alone]
-    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation(), alone])
     tokenizer.decoder = decoders.Metaspace()
     texts = [text for sentence in training for text in (sentence.source, sentence.target)]
     trainer = trainers.BpeTrainer(vocab_size=VOCABULARY, special_tokens=[*MARKS], show_progress=False)
