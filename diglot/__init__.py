@@ -24,6 +24,7 @@ __all__ = [
     "initial_state",
     "load",
     "load_pretrained",
+    "outputs",
     "pretrained_spec",
     "resize",
     "save",
@@ -170,6 +171,18 @@ def resize(
         raise SpecError(f"resize takes a network whose image_size can be changed, and {spec.name} is none")
     states.fit(spec, state)
     return spec.resized(state, image_size, method=method, antialias=antialias)
+
+
+def outputs(model: Any, inputs: Any) -> dict[str, Any]:
+    """The outputs of a model that `build` made by their names in the spec, in evaluation mode.
+
+    `inputs` are as `taps` takes them. Of an encoder with `hidden_states`, `hidden_states.0` and so on are among them.
+    Raises InputError where an input is missing or cannot be used.
+    """
+    from .core import inputs as given
+
+    side = _side_of(model)
+    return dict(side.forward(model, given.named(side.spec_of(model), inputs)).outputs)
 
 
 def taps(model: Any, inputs: Any) -> dict[str, Any]:

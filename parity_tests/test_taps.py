@@ -36,6 +36,18 @@ def tapped(name: str) -> list[dict[str, Any]]:
     return found
 
 
+class Outputs(unittest.TestCase):
+    @parameterized.expand(["torch", "keras"])
+    def test_by_name(self, side: str) -> None:
+        spec, state, inputs = drawn("transformer_lm_small_bert")
+        model = diglot.build(spec, side, "float64")
+        diglot.set_state(model, state)
+        found, parts = diglot.outputs(model, inputs), diglot.taps(model, inputs)
+        self.assertEqual(list(found), [tensor.name for tensor in spec.outputs()])
+        self.assertTrue(np.array_equal(found["pooled"], parts["pooler"]))
+        self.assertTrue(np.array_equal(found["hidden_states.1"], parts["blocks.0"]))
+
+
 class Taps(unittest.TestCase):
     @parameterized.expand(["vit_small", "transformer_lm_small", "resnet_small", "mlp_small"])
     def test_every_part_of_both_sides(self, name: str) -> None:

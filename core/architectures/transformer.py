@@ -78,6 +78,9 @@ class Transformer(Spec):
         label_smoothing: of the loss that the network is trained with (section 5.4).
         dropout_rate: on the embeddings, the attention weights, the feed-forward network and each sublayer's result.
 
+    Decoding: `start(batch, source)` gives a cache with the encoded source, `decode(target, cache)` the logits after the
+    last of the tokens that follow what is kept there. `diglot.generate` drives both.
+
     A row of attention in which every position is masked gives zero, on both sides.
 
     Raises SpecError for a value against its rule; the network raises InputError for tokens outside of the vocabulary

@@ -77,6 +77,9 @@ class TransformerLM(Spec):
         bias: whether the dense layers of the blocks have one.
         dropout_rate: on the embedding, the attention weights, the feed-forward network and each sublayer's result.
 
+    Decoding: `start(batch)` gives a cache, `decode(tokens, cache)` the logits after the last of the tokens that follow
+    what is kept there. `diglot.generate` drives both.
+
     A row of attention in which every position is masked gives zero, on both sides, and so does the mean over padding
     alone.
 
