@@ -20,7 +20,7 @@ from .demo_digits import NETWORKS, digits
 from .demo_mnist import PLANS, mnist, transfer
 from .demo_pair import Result
 from .demo_text import TextResult, text
-from .demo_translation import TranslationResult, metrics, translation
+from .demo_translation import TranslationResult, translation
 
 TITLES = dict(zip(SIDES, compare.SIDES, strict=True))
 DATA = ("digits", "text", "mnist", "translation")
@@ -38,7 +38,7 @@ def show(name: str, result: Result, console: Console) -> None:
         table.add_row("held-out bits per character", *(f"{result.bits(side):.12f}" for side in result.sides))
     if isinstance(result, TranslationResult):
         for name, place in (("held-out BLEU", 0), ("held-out chrF", 1)):
-            table.add_row(name, *(f"{result.scores()[side][place]:.2f}" for side in result.sides))
+            table.add_row(name, *(f"{result.scores[side][place]:.2f}" for side in result.sides))
     table.add_row("seconds of training", *(f"{side.seconds:.1f}" for side in result.sides.values()))
     console.print(table)
     loss, logits = result.comparisons["loss"], result.comparisons["logits"]
@@ -60,17 +60,17 @@ def show(name: str, result: Result, console: Console) -> None:
 def translations(result: TranslationResult) -> Iterator[str]:
     """What the translation of sentences comes to, line by line."""
     one, other = (result.translations[side] for side in SIDES)
-    same = sum(map(str.__eq__, one, other))
-    yield f"held-out translations: {same:,} of {len(one):,} are the same"
-    yield f"training part: {result.sentences[0]:,} sentences; held-out part: {result.sentences[1]:,}"
-    scores = result.scores()
-    for way, label in (("copy", "to copy the source"), ("nearest", "to take the nearest sentence's translation")):
-        yield f"{label}: BLEU {scores[way][0]:.2f}, chrF {scores[way][1]:.2f}"
-    for name, metric in zip(("BLEU", "chrF"), metrics(), strict=True):
-        yield f"{name} is {metric.get_signature()}"
+    yield f"held-out translations: {sum(map(str.__eq__, one, other)):,} of {len(one):,} are the same"
+    yield f"training part: {len(result.training):,} sentences, {result.tokens:,} tokens in both languages"
+    yield f"held-out part: {len(result.held_out):,} sentences"
+    for way, label in (("copy", "the source, copied"), ("nearest", "the translation of the nearest training sentence")):
+        bleu, chrf = result.scores[way]
+        yield f"{label}: BLEU {bleu:.2f}, chrF {chrf:.2f}"
+    for name, signature in zip(("BLEU", "chrF"), result.signatures, strict=True):
+        yield f"{name} is {signature}"
     for example in result.examples():
         yield ""
-        yield from (f"{TITLES.get(name, name) + ':':8} {text}" for name, text in example.items())
+        yield from (f"{TITLES.get(name, name)}: {text}" for name, text in example.items())
 
 
 def jobs(wanted: str | None) -> Iterator[tuple[str, Callable[[], dict[str, Result]]]]:

@@ -146,7 +146,7 @@ class Command(unittest.TestCase):
         self.assertEqual(status, 1)
         self.assertNotIn("loss history: equal", out)
 
-    @parameterized.expand(["digits", "text", "mnist"])
+    @parameterized.expand(["digits", "text", "mnist", "translation"])
     def test_without_the_data_one_sentence_names_the_extra(self, data: str) -> None:
         with mock.patch("importlib.util.find_spec", return_value=None):
             status, _, err = run_main(data)
