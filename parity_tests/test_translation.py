@@ -180,11 +180,7 @@ class Tokens(unittest.TestCase):
 
 class Baselines(unittest.TestCase):
     def test_the_nearest_sentence_shares_most_words(self) -> None:
-        training = [
-            Sentence("Add a user", "a", ""),
-            Sentence("Delete the user", "b", ""),
-            Sentence("Delete it", "c", ""),
-        ]
+        training = [Sentence(text, text, "") for text in ("Add a user", "Delete the user", "Delete it")]
         self.assertEqual(nearest(Sentence("Delete this user.", "", ""), training).target, "Delete the user")
 
     def test_scores(self) -> None:
