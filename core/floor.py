@@ -26,7 +26,7 @@ def moved(arrays: Arrays, seed: int, ulp: str = NARROW) -> Arrays:
 def _move(array: NDArray[Any], rng: np.random.Generator, ulp: str) -> NDArray[Any]:
     if not np.issubdtype(array.dtype, np.floating):
         return array
-    unit = np.spacing(np.abs(array).astype(ulp)).astype(np.float64)
+    unit = np.spacing(np.abs(array).astype(ulp, copy=False)).astype(np.float64, copy=False)
     step: NDArray[Any] = array + np.where(rng.random(array.shape) < 0.5, -unit, unit)
     return step
 
