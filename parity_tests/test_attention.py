@@ -142,6 +142,7 @@ class BadInput(unittest.TestCase):
             ("queries and keys swapped", (2, 2, 6, 5)),
             ("of another batch", (3, 2, 5, 6)),
             ("of too few keys", (2, 2, 5, 4)),
+            ("of a head too many", (2, 3, 5, 6)),
         )]
     )  # fmt: skip
     def test_masks_of_another_shape(self, side: str, name: str, shape: tuple[int, ...]) -> None:
@@ -151,7 +152,7 @@ class BadInput(unittest.TestCase):
         given = [native(side, array) for array in (*arrays, np.ones(shape, "int64"))]
         self.assertEqual(
             sentence_of(self, lambda: model(*given)),
-            f"an attention_mask of {shape} does not fit 5 queries and 6 keys in a batch of 2; it must be "
+            f"an attention_mask of {shape} does not fit 2 heads, 5 queries and 6 keys in a batch of 2; it must be "
             "(batch, heads, queries, keys)",
         )
 
@@ -159,7 +160,28 @@ class BadInput(unittest.TestCase):
         model = diglot.build(diglot.spec("multi_head_attention_small"), "keras")
         arrays = [np.ones((2, length, 6), "float32") for length in (5, 6, 6)]
         found = sentence_of(self, lambda: model.predict([*arrays, np.ones((2, 2, 6, 5), "int64")], verbose=0))
-        self.assertIn("an attention_mask of (2, 2, 6, 5) does not fit 5 queries and 6 keys", found)
+        self.assertIn("an attention_mask of (2, 2, 6, 5) does not fit 2 heads, 5 queries and 6 keys", found)
+
+    @parameterized.expand([(side, mask) for side in SIDES for mask in ("boolean", "additive")])
+    def test_a_mask_of_another_form(self, side: str, mask: str) -> None:
+        """Numbers for True and False would be added to the scores, and so mask nothing."""
+        model = diglot.build(diglot.spec("multi_head_attention_small", mask=mask), side)
+        arrays = [np.ones((2, length, 6), "float32") for length in (5, 6, 6)]
+        wrong = np.ones((2, 2, 5, 6), "float32" if mask == "boolean" else "int64")
+        found = sentence_of(self, lambda: model(*(native(side, array) for array in (*arrays, wrong))))
+        self.assertRegex(found, "by True and False or 1 and 0|must hold floating-point numbers")
+
+    @parameterized.expand(SIDES)
+    def test_tokens_that_are_not_whole(self, side: str) -> None:
+        model = diglot.build(diglot.spec("transformer_lm_small"), side)
+        found = sentence_of(self, lambda: model(native(side, np.full((1, 3), 2.9))))
+        self.assertRegex(found, "tokens are whole numbers, and these are .*float")
+
+    @parameterized.expand(SIDES)
+    def test_what_a_reader_cannot_do(self, side: str) -> None:
+        model = diglot.build(diglot.spec("transformer_lm_small_bert"), side)
+        self.assertIn("does not write", sentence_of(self, lambda: model.start(1)))
+        self.assertIn("must be given token_types", sentence_of(self, lambda: model(native(side, np.ones((1, 3), int)))))
 
     @parameterized.expand([(side, name) for side in SIDES for name in TOKENS])
     def test_tokens_outside_of_the_vocabulary(self, side: str, name: str) -> None:

@@ -114,6 +114,8 @@ class Rules(unittest.TestCase):
              "heads of 3 channels are odd, and rotary positions turn pairs of them"),
             ("grouped_query_attention", {"num_key_value_heads": 3},
              "num_heads 8 is not divisible by num_key_value_heads 3"),
+            ("transformer", {"pad_token_id": 2},
+             "end_token_id 2 is the pad_token_id as well, which nothing attends to and no loss counts"),
             ("sgd", {"nesterov": True}, "nesterov needs a momentum above 0"),
             ("warmup_cosine", {"warmup_steps": 9, "total_steps": 8},
              "warmup_steps (9) must not be above total_steps (8)"),
