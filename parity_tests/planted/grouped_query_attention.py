@@ -31,7 +31,7 @@ def torch_attention(model: Any, turn: Callable[..., Parts], share: Callable[...,
         counts = ((model.query, model.num_heads), (model.key, model.groups), (model.value, model.groups))
         query, key, value = turn(*(torch_parts.split_heads(layer(x), count) for layer, count in counts))
         key, value = (repeated(part, model.num_heads // model.groups) for part in (key, value))
-        weights = torch_weigh(model, query, key, torch_parts.as_mask(attention_mask, query, key))
+        weights = torch_weigh(model, query, key, torch_parts.as_mask(attention_mask, query, key, model.spec.mask))
         return model.projection(torch_parts.join_heads(weights @ value))
 
     model.forward = forward
@@ -45,7 +45,8 @@ def keras_attention(model: Any, turn: Callable[..., Parts], share: Callable[...,
         counts = ((model.query, model.num_heads), (model.key, model.groups), (model.value, model.groups))
         query, key, value = turn(*(keras_parts.split_heads(layer(x), count) for layer, count in counts))
         key, value = (repeated(part, model.num_heads // model.groups) for part in (key, value))
-        weights = keras_weigh(model, query, key, keras_parts.as_mask(attention_mask, query, key), training)
+        mask = keras_parts.as_mask(attention_mask, query, key, model.spec.mask)
+        weights = keras_weigh(model, query, key, mask, training)
         return model.projection(keras_parts.join_heads(weights @ value))
 
     model.call = call

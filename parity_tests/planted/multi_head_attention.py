@@ -33,7 +33,7 @@ def torch_attention(
     def forward(query: Any, key: Any, value: Any, attention_mask: Any = None, cache: Any = None) -> Any:
         parts = attention.query(query), attention.key(key), attention.value(value)
         query, key, value = (split(part, attention.num_heads) for part in parts)
-        mask = torch_parts.as_mask(attention_mask, query, key)
+        mask = torch_parts.as_mask(attention_mask, query, key, attention.spec.mask)
         return attention.projection(join(weigh(attention, query, key, mask) @ value))
 
     attention.forward = forward
@@ -52,7 +52,7 @@ def keras_attention(
     ) -> Any:
         parts = attention.query(query), attention.key(key), attention.value(value)
         query, key, value = (split(part, attention.num_heads) for part in parts)
-        mask = keras_parts.as_mask(attention_mask, query, key)
+        mask = keras_parts.as_mask(attention_mask, query, key, attention.spec.mask)
         return attention.projection(join(weigh(attention, query, key, mask, training) @ value))
 
     attention.call = call
