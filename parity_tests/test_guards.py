@@ -82,7 +82,7 @@ class Sensitivity(unittest.TestCase):
         def alter(model: Any) -> None:
             attention = model.blocks[1].attention
             forward = attention.forward
-            attention.forward = lambda x, mask=None: forward(x, mask) + attention.key.bias
+            attention.forward = lambda *given, **kept: forward(*given, **kept) + attention.key.bias
 
         found = cell(Altered(spec, alter, alone=True), "forward")
         self.assertEqual((found.verdict, found.located), ("different", "blocks.1.attention.key"))

@@ -99,7 +99,7 @@ class Other(Files):
             ({"model_type": "bert", "hidden_size": "8"}, "d_model"),
             ({"hidden_size": 8, "hidden_act": "silu"}, "the configuration has hidden_act 'silu', which no spec has"),
             ({"hidden_act": "gelu", "num_attention_heads": 3}, "d_model 8 is not divisible by num_heads 3"),
-            ({"num_attention_heads": 2, "is_decoder": True}, "huggingface's"),
+            ({"num_attention_heads": 2, "is_decoder": True}, "the head 'pooler' reads the first position"),
         ):
             self.rewritten("config.json", **changes)
             self.assertIn(said, self.sentence(diglot.pretrained_spec, self.folder, source="huggingface"))

@@ -130,7 +130,7 @@ class Distributions(unittest.TestCase):
             for weight, array in drawn(preset, {}, 0):
                 if weight.init.name in ("zeros", "ones"):
                     self.assertEqual(set(array.flat), {float(weight.init.name == "ones")})
-                    self.assertEqual(weight.init.name == "ones", weight.role in ("gamma", "variance"))
+                    self.assertEqual(weight.init.name == "ones", weight.role in ("gamma", "scale", "variance"))
 
     @parameterized.expand(PRESETS)
     def test_fans_are_pytorchs(self, preset: str) -> None:
