@@ -26,6 +26,8 @@ class Steps:
     ) -> None:
         self.optimizer, self.noise = optimizer, noise
         self.built = [variable.numpy() for variable in optimizer.variables]
+        # There is one replica, of which nothing is summed; TensorFlow would keep every graph with this sum for ever.
+        optimizer._all_reduce_sum_gradients = list
         model_of = weakref.ref(model)
 
         def step(*batch: Any) -> Any:
