@@ -6,7 +6,6 @@ import hashlib
 import os
 import shutil
 import sys
-import types
 from typing import Any
 from unittest import mock
 
@@ -103,13 +102,11 @@ class Names(InFolder):
             self.assertIn(f"torchvision knows no weights {name}", self.sentence(self.read, name))
 
     def test_names_of_the_hub(self) -> None:
-        hub = types.ModuleType("huggingface_hub")
-        hub.hf_hub_download = mock.Mock(return_value=str(self.folder / "net.pth"))  # type: ignore[attr-defined]
-        with mock.patch.dict(sys.modules, {"huggingface_hub": hub}):
+        with mock.patch("huggingface_hub.hf_hub_download", return_value=str(self.folder / "net.pth")) as download:
             for name in ("timm/resnet50.a1_in1k", "hf-hub:timm/resnet50.a1_in1k"):
                 self.assertTrue(same(self.read(name, source="timm"), STATE))
-                hub.hf_hub_download.assert_called_with("timm/resnet50.a1_in1k", "model.safetensors")
-            hub.hf_hub_download.side_effect = RuntimeError("404")
+                download.assert_called_with("timm/resnet50.a1_in1k", "model.safetensors")
+            download.side_effect = RuntimeError("404")
             self.assertIn(
                 "could not be downloaded from the hub: 404", self.sentence(self.read, "timm/x", source="timm")
             )

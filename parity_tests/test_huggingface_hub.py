@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
-import types
 from unittest import mock
 
 from parameterized import parameterized
@@ -25,9 +23,7 @@ class Hub(Files):
         super().setUp()
         self.asked: list[str] = []
         self.cache = self.folder / "cache"
-        hub = types.ModuleType("huggingface_hub")
-        hub.hf_hub_download = self.downloaded  # type: ignore[attr-defined]
-        patch = mock.patch.dict(sys.modules, {"huggingface_hub": hub})
+        patch = mock.patch("huggingface_hub.hf_hub_download", self.downloaded)
         patch.start()
         self.addCleanup(patch.stop)
 
