@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DiglotError, MissingFrameworkError, nearest
+from .learning import Learner
 from .noise import Noise
 from .spec import Part, Spec
 from .state import State
@@ -22,7 +23,7 @@ SIDES = {"torch": ("torch",), "keras": ("keras", "tensorflow")}
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a part: its tensor arguments (None where one was left out) and its result."""
+    """One call of a part: its tensor arguments (None where one was left out) and its result, the first of several."""
 
     inputs: tuple[NDArray[Any] | None, ...]
     output: NDArray[Any]
@@ -105,6 +106,9 @@ class Backend(Protocol):
 
     def train(self, model: Any, batches: Sequence[Arrays], recipe: Recipe, *, noise: Noise | None = None) -> Arrays:
         """After a step per batch: every loss, and every weight, buffer and optimizer slot."""
+
+    def learner(self, model: Any, noise: Noise | None = None) -> Learner:
+        """The model in its own training, at its start; a LearningSpec's."""
 
     def replay(
         self,

@@ -14,6 +14,7 @@ from . import check_generation, checkpoint, compare, floor, verdict
 from .backend import SIDES
 from .compare import Comparison
 from .errors import StateError
+from .learning import LearningSpec
 from .noise import generator
 from .pair import STEPS, Job, Pair, buffers
 from .state import State, random_state
@@ -154,7 +155,9 @@ def gradients(pair: Pair, dtype: str) -> Outcome:
 
 
 def training(pair: Pair, dtype: str) -> Outcome:
-    """Twenty steps: every loss, and at the end every weight, buffer and optimizer slot."""
+    """Twenty steps, or a learning spec's own: every loss, and at the end every weight, buffer and optimizer slot."""
+    if isinstance(pair.spec, LearningSpec):
+        return Outcome(pair.learning())
 
     def job(side: str, state: State, batches: list[Arrays]) -> Arrays:
         return pair.side(side).train(pair.loaded(side, state), batches, pair.recipe(side), noise=pair.noise())

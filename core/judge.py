@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from . import compare, verdict
 from .checks import Outcome
 from .errors import DiglotError, StateError
-from .locate import locate, of_weights
+from .learning import LearningSpec
+from .locate import Fault, locate, of_weights
 from .locate_decoding import locate as locate_decoding
+from .locate_learning import locate as locate_learning
 from .pair import Pair
 from .plan import Task
 from .results import Cell
@@ -76,11 +79,18 @@ def _blame(task: Task, outcome: Outcome, pair: Pair | None) -> tuple[str | None,
     if worst.verdict is Verdict.FLOAT32_EQUAL:
         size += "; no float32 run could show it"
     if pair is not None and task.check in REPLAYED:
-        fault = locate_decoding(pair) if task.check == "generation" else locate(pair)
+        fault = _search(task)(pair)
         if fault is not None:
             return fault.part, fault.cause
         return None, f"{worst.name} {size}; every part agrees in isolation, so it is the step and not the network"
     return (task.spec.name if pair is None else None), f"{_departing(outcome)}{worst.name}: {size}"
+
+
+def _search(task: Task) -> Callable[[Pair], Fault | None]:
+    """How the fault of a check is looked for."""
+    if task.check == "generation":
+        return locate_decoding
+    return locate_learning if task.check == "training" and isinstance(task.spec, LearningSpec) else locate
 
 
 def _departing(outcome: Outcome) -> str:

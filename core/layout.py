@@ -25,7 +25,12 @@ def native(axes: str, side: str) -> str:
     if side == "keras":
         return axes
     groups = [tuple(sorted(group, key=_rank)) for group in parse(axes)]
-    return render(tuple(sorted(groups, key=lambda group: _rank(group[0]) if len(group) == 1 else 2)))
+    return render(tuple(sorted(groups, key=_group_rank)))
+
+
+def _group_rank(group: tuple[str, ...]) -> int:
+    """A composite axis comes where inputs come, unless it holds the outputs."""
+    return _rank(group[0]) if len(group) == 1 or "out" in group else 2
 
 
 def _rank(name: str) -> int:

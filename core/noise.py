@@ -36,3 +36,15 @@ class Noise:
     def normal(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """Standard normal draws."""
         return generator(self.seed, f"normal {name}", self.step).standard_normal(shape)
+
+    def uniform(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
+        """Draws between 0 and 1."""
+        return generator(self.seed, f"uniform {name}", self.step).random(shape)
+
+    def integers(self, name: str, high: int, shape: tuple[int, ...]) -> NDArray[np.int64]:
+        """Whole numbers below `high`."""
+        return generator(self.seed, f"integers {name}", self.step).integers(high, size=shape)
+
+    def permutation(self, name: str, count: int) -> NDArray[np.int64]:
+        """The numbers below `count` in a random order."""
+        return generator(self.seed, f"permutation {name}", self.step).permutation(count)

@@ -10,6 +10,7 @@ import numpy as np
 from . import backend, compare, floor, registry, verdict
 from .backend import SIDES, Backend, Recipe
 from .compare import Comparison
+from .learning import Learner, LearningSpec, study
 from .noise import Noise, generator
 from .spec import Spec
 from .state import State, random_state
@@ -65,6 +66,27 @@ class Pair:
     def noise(self) -> Noise:
         """The draws that both sides share."""
         return Noise(self.seed)
+
+    def learning(self, steps: int | None = None) -> list[Comparison]:
+        """Both sides compared on the spec's own training, as long as its check takes if not said otherwise."""
+        spec = self.spec
+        assert isinstance(spec, LearningSpec)
+        length = spec.STEPS if steps is None else steps
+
+        def job(side: str, state: State, data: list[Arrays]) -> Arrays:
+            return self.learnt(side, state, data[0], length)
+
+        return self.measure(job, [spec.lesson(generator(self.seed, "lesson"))])
+
+    def learnt(self, side: str, state: State, data: Arrays, steps: int) -> Arrays:
+        """What the spec's own training comes to on one side."""
+        assert isinstance(self.spec, LearningSpec)
+        learner = self.learner(side, self.loaded(side, state))
+        return study(learner, self.spec.course(data, self.noise()), steps)
+
+    def learner(self, side: str, model: Any) -> Learner:
+        """The learner of a side's model."""
+        return self.side(side).learner(model, self.noise())
 
     def batches(self, count: int = 1) -> list[Arrays]:
         """Inputs and targets, another batch for each step."""

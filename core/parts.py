@@ -49,6 +49,30 @@ def conv(name: str, size: int | tuple[int, int], inputs: int, outputs: int, init
     return Part(name, (IMAGE,), IMAGE, tuple(weights))
 
 
+def unflattening(name: str, inputs: int, shape: tuple[int, ...], init: Init, *, bias: bool = True) -> Part:
+    """A dense layer whose units become a feature map of height, width and channels."""
+    height, width, channels = shape
+    factors = (("height", height), ("width", width), ("out", channels))
+    weights = [
+        Weight(f"{name}.kernel", "in (height width out)", (inputs, height * width * channels), init, True, factors)
+    ]
+    if bias:
+        axes = "(height width out)"
+        weights.append(Weight(f"{name}.bias", axes, (height * width * channels,), ZEROS, True, factors))
+    return Part(name, (VECTOR,), f"batch {FLAT}", tuple(weights), flat_factors(shape))
+
+
+def conv_transpose(name: str, size: int, inputs: int, outputs: int, init: Init, *, bias: bool = True) -> Part:
+    """A two-dimensional transposed convolution, with the kernel of the convolution that it is the transpose of.
+
+    So `in` are the channels that it gives, and `out` those that it takes.
+    """
+    weights = [Weight(f"{name}.kernel", "height width in out", (size, size, outputs, inputs), init)]
+    if bias:
+        weights.append(Weight(f"{name}.bias", "out", (outputs,), ZEROS))
+    return Part(name, (IMAGE,), IMAGE, tuple(weights))
+
+
 def batch_norm(name: str, channels: int, *, layout: str = IMAGE, scale: bool = True) -> Part:
     """Batch normalisation: scale gamma if any, shift beta, and the running mean and variance as buffers."""
     weights = (

@@ -17,6 +17,7 @@ from ..core import registry
 from ..core.backend import Call, Decoder, Recipe, Run
 from ..core.decoding import Uncached
 from ..core.errors import StateError
+from ..core.learning import Learner
 from ..core.noise import Noise
 from ..core.spec import Part, Spec, Tensor, Weight
 from ..core.state import State, cast
@@ -32,6 +33,7 @@ from .steps import Steps, as_written
 from .techniques.dropout import Dropout
 
 STEPS: weakref.WeakKeyDictionary[keras.Model, tuple[Any, Steps]] = weakref.WeakKeyDictionary()
+LEARNERS: weakref.WeakKeyDictionary[keras.Model, tuple[int | None, Any]] = weakref.WeakKeyDictionary()
 
 
 def build(spec: Spec, dtype: str = "float32") -> keras.Model:
@@ -57,7 +59,7 @@ def trained(model: keras.Model) -> set[str]:
 
 
 def get_state(model: keras.Model) -> State:
-    return {weight.name: _numpy(found).copy() for weight, found in _variables(model, spec_of(model)).items()}
+    return {weight.name: as_array(found).copy() for weight, found in _variables(model, spec_of(model)).items()}
 
 
 def set_state(model: keras.Model, state: State) -> None:
@@ -73,7 +75,7 @@ def forward(
 ) -> Run:
     spec = spec_of(model)
     calls: dict[str, Call] = {}
-    with _running(model, noise), _tapped(model, spec, calls if taps else None):
+    with running(model, noise), _tapped(model, spec, calls if taps else None):
         result = model(*_inputs(model, spec, inputs), training=training)
     return Run(_named(spec, result), calls)
 
@@ -86,7 +88,7 @@ def decoder(model: keras.Model, inputs: Arrays, *, cache: bool = True, taps: boo
 
     @contextlib.contextmanager
     def watched(calls: dict[str, Call]) -> Iterator[None]:
-        with _running(model, None), _tapped(model, spec, calls if taps else None):
+        with running(model, None), _tapped(model, spec, calls if taps else None):
             yield
 
     return CachedDecoder(model, tensors, watched, eager=taps)
@@ -94,7 +96,7 @@ def decoder(model: keras.Model, inputs: Arrays, *, cache: bool = True, taps: boo
 
 def pull_back(model: keras.Model, inputs: Arrays, cotangents: Arrays) -> Arrays:
     spec = spec_of(model)
-    with _running(model, None):
+    with running(model, None):
         tensors = _inputs(model, spec, inputs)
         sources = {weight.name: found.value for weight, found in _variables(model, spec).items()}
         for declared, tensor in zip(spec.inputs(), tensors, strict=True):
@@ -106,14 +108,14 @@ def pull_back(model: keras.Model, inputs: Arrays, cotangents: Arrays) -> Arrays:
         given = [to_tensor(model, declared, cotangents) for declared in spec.outputs()]
         found = tape.gradient(outputs, list(sources.values()), given)
     pairs = zip(sources, found, strict=True)
-    return {name: _numpy(tf.convert_to_tensor(gradient)) for name, gradient in pairs if gradient is not None}
+    return {name: as_array(tf.convert_to_tensor(gradient)) for name, gradient in pairs if gradient is not None}
 
 
 def gradients(model: keras.Model, batch: Arrays, loss: Technique, *, noise: Noise | None = None) -> Arrays:
     spec = spec_of(model)
-    with _running(model, noise):
+    with running(model, noise):
         tensors = _inputs(model, spec, batch)
-        sources = {f"gradient of {weight.name}": found.value for weight, found in _trainable(model, spec).items()}
+        sources = {f"gradient of {weight.name}": found.value for weight, found in trainable(model, spec).items()}
         for declared, tensor in zip(spec.inputs(), tensors, strict=True):
             if tensor.dtype.is_floating:
                 sources[f"gradient of {declared.name}"] = tensor
@@ -123,25 +125,25 @@ def gradients(model: keras.Model, batch: Arrays, loss: Technique, *, noise: Nois
             value = _loss(model, [*tensors, targets], sibling(loss).build(loss))
         found = tape.gradient(value, list(sources.values()))
     given = {name: gradient for name, gradient in zip(sources, found, strict=True) if gradient is not None}
-    result = {name: _numpy(tf.convert_to_tensor(gradient)) for name, gradient in given.items()}
-    return {"loss": _numpy(value), **result}
+    result = {name: as_array(tf.convert_to_tensor(gradient)) for name, gradient in given.items()}
+    return {"loss": as_array(value), **result}
 
 
 def train(model: keras.Model, batches: Sequence[Arrays], recipe: Recipe, *, noise: Noise | None = None) -> Arrays:
     spec = spec_of(model)
-    named = _trainable(model, spec)
+    named = trainable(model, spec)
     weights = list(named.values())
     steps = _steps(model, weights, recipe, noise)
     losses = []
-    with _running(model, steps.noise), as_written():
+    with running(model, steps.noise), as_written():
         steps.restart()
         for step, batch in enumerate(batches):
             if steps.noise is not None:
                 steps.noise.step = step
-            losses.append(_numpy(steps.take(*_inputs(model, spec, batch), to_tensor(model, spec.targets(), batch))))
+            losses.append(as_array(steps.take(*_inputs(model, spec, batch), to_tensor(model, spec.targets(), batch))))
     result: Arrays = {"loss": np.stack(losses), **get_state(model)}
     for slot, variables in sibling(recipe.optimizer).slots(steps.optimizer, weights).items():
-        result |= {f"{slot} of {weight.name}": _numpy(value) for weight, value in zip(named, variables, strict=True)}
+        result |= {f"{slot} of {weight.name}": as_array(value) for weight, value in zip(named, variables, strict=True)}
     return result
 
 
@@ -149,7 +151,7 @@ def _steps(model: keras.Model, weights: Sequence[Any], recipe: Recipe, noise: No
     """The steps of a recipe, of which a model keeps the last."""
     key = recipe, None if noise is None else noise.seed
     if model not in STEPS or STEPS[model][0] != key:
-        with _running(model, None):
+        with running(model, None):
             optimizer = sibling(recipe.optimizer).build(recipe.optimizer, weights)
             if recipe.schedule:
                 sibling(recipe.schedule).build(recipe.schedule, optimizer)
@@ -157,6 +159,16 @@ def _steps(model: keras.Model, weights: Sequence[Any], recipe: Recipe, noise: No
         clip = recipe.clip and functools.partial(sibling(recipe.clip).clip, recipe.clip)
         STEPS[model] = key, Steps(model, weights, functools.partial(_loss, loss=loss), optimizer, clip, noise)
     return STEPS[model][1]
+
+
+def learner(model: keras.Model, noise: Noise | None = None) -> Learner:
+    """The learner of a model, which keeps the last one with the graphs that were traced for it."""
+    key = None if noise is None else noise.seed
+    if model in LEARNERS and LEARNERS[model][0] == key:
+        LEARNERS[model][1].restart()
+    else:
+        LEARNERS[model] = key, sibling(spec_of(model)).Learner(model, noise)
+    return LEARNERS[model][1]
 
 
 def replay(model: keras.Model, part: Part, inputs: Sequence[Any], cotangent: np.ndarray, noise: Noise | None) -> Arrays:
@@ -171,7 +183,7 @@ def replay(model: keras.Model, part: Part, inputs: Sequence[Any], cotangent: np.
     }
     sources |= {f"gradient of {weight.name}": found.value for weight, found in inside.items() if weight.trainable}
     result: Arrays = {}
-    with _running(model, noise):
+    with running(model, noise):
         mode = {"training": False} if alone._call_has_training_arg else {}
         result |= _results(model, part, alone(*tensors, **mode), "evaluation")
         mode = {"training": True} if alone._call_has_training_arg else {}
@@ -181,13 +193,13 @@ def replay(model: keras.Model, part: Part, inputs: Sequence[Any], cotangent: np.
     result |= _results(model, part, given, "training")
     output = _tuple(given)[0]
     if output.dtype.is_floating and sources and tuple(output.shape) == cotangent.shape:
-        with _running(model, noise):
+        with running(model, noise):
             found = tape.gradient(output, list(sources.values()), _tensor(model, cotangent))
         for (name, leaf), gradient in zip(sources.items(), found, strict=True):
-            result[name] = _numpy(tf.zeros_like(leaf) if gradient is None else tf.convert_to_tensor(gradient))
+            result[name] = as_array(tf.zeros_like(leaf) if gradient is None else tf.convert_to_tensor(gradient))
     for weight, found in inside.items():  # behind the backward pass, which may compute a layer again
         if not weight.trainable:
-            result[weight.name] = _numpy(found).copy()
+            result[weight.name] = as_array(found).copy()
     return result
 
 
@@ -234,7 +246,7 @@ def _variables(model: keras.Model, spec: Spec) -> dict[Weight, Any]:
     return result
 
 
-def _trainable(model: keras.Model, spec: Spec) -> dict[Weight, Any]:
+def trainable(model: keras.Model, spec: Spec) -> dict[Weight, Any]:
     return {weight: found for weight, found in _variables(model, spec).items() if weight.trainable}
 
 
@@ -249,13 +261,13 @@ def _loss(model: keras.Model, batch: Sequence[Any], loss: Any) -> Any:
 
 
 def _named(spec: Spec, result: Any) -> Arrays:
-    return {declared.name: _numpy(tensor) for declared, tensor in zip(spec.outputs(), _tuple(result), strict=True)}
+    return {declared.name: as_array(tensor) for declared, tensor in zip(spec.outputs(), _tuple(result), strict=True)}
 
 
 def _results(model: keras.Model, part: Part, result: Any, mode: str) -> Arrays:
     """The first output of a part, and of the network itself the others as well."""
     others = {} if part.name else {f"{mode} {name}": array for name, array in _named(spec_of(model), result).items()}
-    return {**others, f"{mode} output": _numpy(_tuple(result)[0])}
+    return {**others, f"{mode} output": as_array(_tuple(result)[0])}
 
 
 def _tuple(result: Any) -> tuple[Any, ...]:
@@ -272,12 +284,12 @@ def _tensor(model: keras.Model, array: Any) -> Any:
     return tf.convert_to_tensor(array, dtype=model.variable_dtype if array.dtype.kind == "f" else None)
 
 
-def _numpy(tensor: Any) -> np.ndarray:
+def as_array(tensor: Any) -> np.ndarray:
     return np.asarray(tf.convert_to_tensor(tensor).numpy())
 
 
 @contextlib.contextmanager
-def _running(model: keras.Model, noise: Noise | None) -> Iterator[None]:
+def running(model: keras.Model, noise: Noise | None) -> Iterator[None]:
     """In the model's own precision, with shared draws for every dropout layer; as before afterwards."""
     found = [item for item in model._flatten_layers() if isinstance(item, Dropout)]
     names = {id(item): name for name, item in walk(model)} if found and noise is not None else {}
@@ -316,8 +328,8 @@ def _tapped(model: keras.Model, spec: Spec, calls: dict[str, Call] | None) -> It
     def shadow(part: Part, call: Any) -> Any:
         def recorded(*args: Any, **options: Any) -> Any:
             output = call(*args, **options)
-            inputs = tuple(None if value is None else _numpy(value) for value in args[: len(part.inputs)])
-            calls[part.name] = Call(inputs, _numpy(output))  # type: ignore[index]
+            inputs = tuple(None if value is None else as_array(value) for value in args[: len(part.inputs)])
+            calls[part.name] = Call(inputs, as_array(_tuple(output)[0]))  # type: ignore[index]
             return output
 
         return recorded

@@ -26,6 +26,29 @@ class Conv2D(keras.layers.Conv2D):
         return super().compute_output_shape(widened(input_shape, self.margin) if self.explicit else input_shape)
 
 
+class Conv2DTranspose(keras.layers.Conv2DTranspose):
+    """`keras.layers.Conv2DTranspose` that cuts `margin` rows and columns off on all four sides.
+
+    Then it adds `extra` at the bottom and on the right, which are cut off less. Keras's own 'same' cuts off the other
+    way round: of an odd number the larger part at the end.
+    """
+
+    def __init__(self, filters: int, size: int, *, margin: int = 0, extra: int = 0, **options: Any) -> None:
+        super().__init__(filters, size, padding="valid", **options)
+        self.margin, self.extra = margin, extra
+
+    def call(self, x: Any) -> Any:
+        x = super().call(x)
+        height, width = ops.shape(x)[1:3]
+        last = self.margin - self.extra
+        return x[:, self.margin : height - last, self.margin : width - last]
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        batch, *sizes, channels = super().compute_output_shape(input_shape)
+        cut = 2 * self.margin - self.extra
+        return (batch, *(size if size is None else size - cut for size in sizes), channels)
+
+
 class MaxPooling2D(keras.layers.MaxPooling2D):
     """`keras.layers.MaxPooling2D` that pads `margin` times minus infinity on all four sides.
 

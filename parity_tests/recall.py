@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import hashlib
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 from diglot.core import backend
+from diglot.core.pair import Pair
 from diglot.core.spec import Spec
 
 
@@ -71,3 +73,17 @@ class Recalled:
 def recalled(spec: Spec, side: str) -> Recalled:
     """The one of a spec and a side, kept while the bugs of that spec are met."""
     return Recalled(side)
+
+
+@functools.lru_cache(maxsize=8)
+def recalled_study(spec: Spec, side: str, seed: int) -> Callable[..., Any]:
+    """The own training of a spec on a side, each of the same state, data and length taken once."""
+    pair, answers = Pair(spec, seed), {}
+
+    def study(*asked: Any) -> Any:
+        key = hashlib.blake2b(pickle.dumps(asked)).digest()
+        if key not in answers:
+            answers[key] = pair.learnt(side, *asked)
+        return answers[key]
+
+    return study

@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[1]
 TREES = ("core", "torch_impl", "keras_impl")
 FOLDERS = ("architectures", "techniques")
 PIECES = ("attention.py", "cache.py", "embedding.py", "feed_forward.py")
-MIRRORED = (*PIECES, "backend.py", "fitting.py", "foreign.py", "hub.py", "initializers.py", "layout.py", "tracing.py")
+MIRRORED = (*PIECES, "backend.py", "fitting.py", "foreign.py", "hub.py", "initializers.py", "layout.py", "learning.py",
+            "tracing.py")  # fmt: skip
 
 # Where the frameworks' own classes carry a convention, each side names the one that it lacks.
 FOREIGN = {
@@ -24,7 +25,7 @@ FOREIGN = {
     "layout.py": {"path", "native", "to_native", "to_canonical", "inputs_to_native", "layer", "variable"},
     "hub.py": {"library"},
     "attention.py": {"fused"},
-    "backend.py": {"walk"},
+    "backend.py": {"walk", "running"},
 }
 
 
@@ -49,7 +50,8 @@ def public(tree: str, name: str) -> list[str]:
 
 
 PRESCRIBED = {"forward", "call", "step", "update_step", "get_config", "compute_output_shape", "train", "make_variables",
-              "on_epoch_begin", "on_epoch_end"}  # fmt: skip
+              "on_epoch_begin", "on_epoch_end", "compile", "train_step",
+              "test_step"}  # fmt: skip
 
 
 def signature(node: ast.stmt, networks: bool) -> str | None:

@@ -16,6 +16,7 @@ from ..core import registry
 from ..core.backend import Call, Decoder, Recipe, Run
 from ..core.decoding import Uncached
 from ..core.errors import StateError
+from ..core.learning import Learner
 from ..core.noise import Noise
 from ..core.spec import Part, Spec, Tensor
 from ..core.state import State, cast
@@ -52,7 +53,7 @@ def trained(model: nn.Module) -> set[str]:
 def get_state(model: nn.Module) -> State:
     arrays = {}
     for weight, tensor in _tensors(model, spec_of(model)).items():
-        arrays[weight.name] = to_canonical(_numpy(tensor).copy(), weight.axes, weight.factors)
+        arrays[weight.name] = to_canonical(as_array(tensor).copy(), weight.axes, weight.factors)
     return arrays
 
 
@@ -71,7 +72,7 @@ def forward(
 ) -> Run:
     spec = spec_of(model)
     calls: dict[str, Call] = {}
-    with _mode(model, training, noise), _tapped(model, spec, calls if taps else None), torch.no_grad():
+    with running(model, training, noise), _tapped(model, spec, calls if taps else None), torch.no_grad():
         result = model(*_inputs(model, spec, inputs))
     return Run(_named(spec, result), calls)
 
@@ -84,7 +85,7 @@ def decoder(model: nn.Module, inputs: Arrays, *, cache: bool = True, taps: bool 
 
     @contextlib.contextmanager
     def watched(calls: dict[str, Call]) -> Iterator[None]:
-        with _mode(model, False, None), _tapped(model, spec, calls if taps else None):
+        with running(model, False, None), _tapped(model, spec, calls if taps else None):
             yield
 
     return CachedDecoder(model, tensors, watched)
@@ -102,7 +103,7 @@ def pull_back(model: nn.Module, inputs: Arrays, cotangents: Arrays) -> Arrays:
     try:
         for _, tensor in sources.values():
             tensor.requires_grad_()
-        with _mode(model, False, None), DifferentiableStatistics():
+        with running(model, False, None), DifferentiableStatistics():
             outputs = _tuple(model(*tensors))
         pairs = zip(spec.outputs(), outputs, strict=True)
         value = sum((to_tensor(model, declared, cotangents) * output).sum() for declared, output in pairs)
@@ -111,7 +112,7 @@ def pull_back(model: nn.Module, inputs: Arrays, cotangents: Arrays) -> Arrays:
         for (_, tensor), required in zip(sources.values(), before, strict=True):
             tensor.requires_grad_(required)
     return {
-        name: to_canonical(_numpy(gradient), declared.axes, getattr(declared, "factors", ()))
+        name: to_canonical(as_array(gradient), declared.axes, getattr(declared, "factors", ()))
         for (name, (declared, _)), gradient in zip(sources.items(), found, strict=True)
         if gradient is not None
     }
@@ -120,30 +121,30 @@ def pull_back(model: nn.Module, inputs: Arrays, cotangents: Arrays) -> Arrays:
 def gradients(model: nn.Module, batch: Arrays, loss: Technique, *, noise: Noise | None = None) -> Arrays:
     spec = spec_of(model)
     tensors = _inputs(model, spec, batch)
-    sources = {f"gradient of {weight.name}": (weight, tensor) for weight, tensor in _trainable(model, spec).items()}
+    sources = {f"gradient of {weight.name}": (weight, tensor) for weight, tensor in trainable(model, spec).items()}
     for declared, tensor in zip(spec.inputs(), tensors, strict=True):
         if tensor.is_floating_point():
             sources[f"gradient of {declared.name}"] = (declared, tensor.requires_grad_())
-    with _mode(model, True, noise):
+    with running(model, True, noise):
         value = _loss(model, spec, tensors, batch, sibling(loss).build(loss))
         found = torch.autograd.grad(value, [tensor for _, tensor in sources.values()], allow_unused=True)
-    result: Arrays = {"loss": _numpy(value)}
+    result: Arrays = {"loss": as_array(value)}
     for (name, (declared, _)), gradient in zip(sources.items(), found, strict=True):
         if gradient is not None:
-            result[name] = to_canonical(_numpy(gradient), declared.axes, getattr(declared, "factors", ()))
+            result[name] = to_canonical(as_array(gradient), declared.axes, getattr(declared, "factors", ()))
     return result
 
 
 def train(model: nn.Module, batches: Sequence[Arrays], recipe: Recipe, *, noise: Noise | None = None) -> Arrays:
     spec = spec_of(model)
-    named = _trainable(model, spec)
+    named = trainable(model, spec)
     weights = list(named.values())
     optimizer_of = sibling(recipe.optimizer)
     optimizer = optimizer_of.build(recipe.optimizer, weights)
     loss = sibling(recipe.loss).build(recipe.loss)
     scheduler = sibling(recipe.schedule).build(recipe.schedule, optimizer) if recipe.schedule else None
     losses = []
-    with _mode(model, True, noise):
+    with running(model, True, noise):
         for step, batch in enumerate(batches):
             if noise is not None:
                 noise.step = step
@@ -157,11 +158,16 @@ def train(model: nn.Module, batches: Sequence[Arrays], recipe: Recipe, *, noise:
             optimizer.step()
             if scheduler is not None:
                 scheduler.step()
-            losses.append(_numpy(value))
+            losses.append(as_array(value))
     result: Arrays = {"loss": np.stack(losses), **get_state(model)}
     for slot, tensors in optimizer_of.slots(optimizer, weights).items():
         for weight, tensor in zip(named, tensors, strict=True):
-            result[f"{slot} of {weight.name}"] = to_canonical(_numpy(tensor), weight.axes, weight.factors)
+            result[f"{slot} of {weight.name}"] = to_canonical(as_array(tensor), weight.axes, weight.factors)
+    return result
+
+
+def learner(model: nn.Module, noise: Noise | None = None) -> Learner:
+    result: Learner = sibling(spec_of(model)).Learner(model, noise)
     return result
 
 
@@ -179,23 +185,23 @@ def replay(model: nn.Module, part: Part, inputs: Sequence[Any], cotangent: np.nd
         if weight.trainable:
             sources[f"gradient of {weight.name}"] = (weight.axes, tensor, weight.factors)
     result: Arrays = {}
-    with _mode(model, False, noise), torch.no_grad():
+    with running(model, False, noise), torch.no_grad():
         result |= _results(model, part, module(*tensors), "evaluation")
-    with _mode(model, True, noise):
+    with running(model, True, noise):
         given = module(*tensors)
     result |= _results(model, part, given, "training")
     output = _tuple(given)[0]
     if output.requires_grad and sources and result["training output"].shape == cotangent.shape:
         upstream = _tensor(model, to_native(cotangent, part.output, part.factors))
         leaves = [tensor for _, tensor, _ in sources.values()]
-        with _mode(model, True, noise):
+        with running(model, True, noise):
             found = torch.autograd.grad(output, leaves, upstream, allow_unused=True)
         for (name, (axes, leaf, factors)), gradient in zip(sources.items(), found, strict=True):
             filled = torch.zeros_like(leaf) if gradient is None else gradient
-            result[name] = to_canonical(_numpy(filled), axes, factors)
+            result[name] = to_canonical(as_array(filled), axes, factors)
     for weight, tensor in inside.items():  # behind the backward pass, which may compute a layer again
         if not weight.trainable:
-            result[weight.name] = to_canonical(_numpy(tensor).copy(), weight.axes, weight.factors)
+            result[weight.name] = to_canonical(as_array(tensor).copy(), weight.axes, weight.factors)
     return result
 
 
@@ -244,7 +250,7 @@ def _buffers(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor for name, tensor in model.named_buffers() if name in kept and tensor.is_floating_point()}
 
 
-def _trainable(model: nn.Module, spec: Spec) -> dict[Any, torch.Tensor]:
+def trainable(model: nn.Module, spec: Spec) -> dict[Any, torch.Tensor]:
     return {weight: tensor for weight, tensor in _tensors(model, spec).items() if weight.trainable}
 
 
@@ -261,14 +267,14 @@ def _inputs(model: nn.Module, spec: Spec, arrays: Arrays) -> list[torch.Tensor]:
 
 def _named(spec: Spec, result: Any) -> Arrays:
     return {
-        declared.name: to_canonical(_numpy(tensor), declared.axes)
+        declared.name: to_canonical(as_array(tensor), declared.axes)
         for declared, tensor in zip(spec.outputs(), _tuple(result), strict=True)
     }
 
 
 def _results(model: nn.Module, part: Part, result: Any, mode: str) -> Arrays:
     """The first output of a part, and of the network itself the others as well."""
-    first = to_canonical(_numpy(_tuple(result)[0]), part.output, part.factors)
+    first = to_canonical(as_array(_tuple(result)[0]), part.output, part.factors)
     others = {} if part.name else {f"{mode} {name}": array for name, array in _named(spec_of(model), result).items()}
     return {**others, f"{mode} output": first}
 
@@ -291,12 +297,12 @@ def _like(model: nn.Module) -> torch.Tensor:
     return model.get_buffer("like") if first is None else first
 
 
-def _numpy(tensor: torch.Tensor) -> np.ndarray:
+def as_array(tensor: torch.Tensor) -> np.ndarray:
     return tensor.detach().cpu().numpy()
 
 
 @contextlib.contextmanager
-def _mode(model: nn.Module, training: bool, noise: Noise | None) -> Iterator[None]:
+def running(model: nn.Module, training: bool, noise: Noise | None) -> Iterator[None]:
     """Evaluation or training mode, with shared draws for every dropout layer; as before afterwards."""
     before = model.training
     layers = {name: module for name, module in model.named_modules() if isinstance(module, Dropout)}
@@ -318,11 +324,11 @@ def _tapped(model: nn.Module, spec: Spec, calls: dict[str, Call] | None) -> Iter
     def record(part: Part) -> Any:
         def hook(_: nn.Module, args: tuple[Any, ...], output: torch.Tensor) -> None:
             inputs = tuple(
-                None if tensor is None else to_canonical(_numpy(tensor).copy(), axes, part.factors)
+                None if tensor is None else to_canonical(as_array(tensor).copy(), axes, part.factors)
                 for axes, tensor in zip(part.inputs, args, strict=False)
             )
             # A copy: the next operation may work in place.
-            result = to_canonical(_numpy(output).copy(), part.output, part.factors)
+            result = to_canonical(as_array(_tuple(output)[0]).copy(), part.output, part.factors)
             calls[part.name] = Call(inputs, result)  # type: ignore[index]
 
         return hook

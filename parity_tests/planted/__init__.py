@@ -14,14 +14,16 @@ from typing import Any
 from diglot.core import backend
 from diglot.core.backend import Backend
 from diglot.core.checks import CHECKS
+from diglot.core.learning import Learner, LearningSpec
 from diglot.core.pair import Pair
 from diglot.core.results import Cell
 from diglot.core.rules import Trio
 from diglot.core.runner import Task, judge
 from diglot.core.spec import Spec
+from diglot.core.state import State
 from diglot.core.technique import Arrays, Technique
 
-from ..recall import recalled
+from ..recall import recalled, recalled_study
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,19 @@ class ModelBug:
     check: str
     where: str
     plant: Callable[[Any], None]
+
+
+@dataclass(frozen=True)
+class LearnerBug:
+    """A bug in how one side learns. `where` is what must be blamed: a quantity, a copy or `update of` an optimizer."""
+
+    name: str
+    spec: LearningSpec
+    side: str
+    where: str
+    plant: Callable[[Any], None]
+
+    check = "training"
 
 
 @dataclass(frozen=True)
@@ -53,24 +68,37 @@ class TechniqueBug:
     check = "rule"
 
 
-Bug = ModelBug | TechniqueBug
+Bug = ModelBug | LearnerBug | TechniqueBug
 
 
 class PlantedPair(Pair):
     """A pair of which one side has a bug. The other is as it is for every bug of the spec."""
 
-    def __init__(self, bug: ModelBug) -> None:
+    def __init__(self, bug: ModelBug | LearnerBug) -> None:
         super().__init__(bug.spec)
         self.bug = bug
+        self.planted: Any = None
 
     def side(self, side: str) -> Backend:
         return super().side(side) if side == self.bug.side else recalled(self.spec, side)
 
     def build(self, side: str, dtype: str) -> Any:
         model = super().build(side, dtype)
-        if side == self.bug.side:
+        if side == self.bug.side and isinstance(self.bug, ModelBug):
             self.bug.plant(model)
         return model
+
+    def learnt(self, side: str, state: State, data: Arrays, steps: int) -> Arrays:
+        if side == self.bug.side:
+            return super().learnt(side, state, data, steps)
+        return recalled_study(self.spec, side, self.seed)(state, data, steps)
+
+    def learner(self, side: str, model: Any) -> Learner:
+        learner = super().learner(side, model)
+        if isinstance(self.bug, LearnerBug) and learner is not self.planted:  # Keras gives the same one again
+            self.bug.plant(learner)
+            self.planted = learner
+        return learner
 
 
 class PlantedTrio(Trio):

@@ -1,0 +1,88 @@
+"""What the learners of this side share: the model, its optimizers and copies, and the way in and out of tensors."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..core.learning import STEP
+from ..core.noise import Noise
+from ..core.technique import Arrays
+from .backend import as_array, get_state, running, set_state, sibling, spec_of, to_tensor, trainable
+from .layout import to_canonical
+
+
+class Learner:
+    """A model in training. A subclass has a method for each verb, on tensors in PyTorch's layout.
+
+    `weights` are those that an optimizer moves, by the optimizer's name; `copies` are networks beside the model, which
+    no optimizer moves, by name.
+    """
+
+    def __init__(self, model: nn.Module, noise: Noise | None = None) -> None:
+        self.model, self.spec, self.noise = model, spec_of(model), noise
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        self.weights: dict[str, list[nn.Parameter]] = {}
+        for name, (rule, prefix) in self.spec.optimizers().items():
+            self.weights[name] = list(self._named(prefix).values())
+            self.optimizers[name] = sibling(rule).build(rule, self.weights[name])
+        self.copies = {name: copy.deepcopy(model).requires_grad_(False).eval() for name in self.spec.COPIES}
+
+    def _named(self, prefix: str) -> dict[Any, nn.Parameter]:
+        inside = f"{prefix}." if prefix else ""
+        found = trainable(self.model, self.spec)
+        return {weight: tensor for weight, tensor in found.items() if weight.name.startswith(inside)}
+
+    def do(self, verb: str, arrays: Arrays, step: int = 0) -> Arrays:
+        declared, training = self.spec.verbs()[verb], verb.startswith(STEP)
+        if self.noise is not None:
+            self.noise.step = step
+        tensors = [to_tensor(self.model, tensor, arrays) for tensor in declared.takes]
+        with running(self.model, training, self.noise), contextlib.nullcontext() if training else torch.no_grad():
+            given = getattr(self, verb)(*tensors)
+        given = given if isinstance(given, tuple) else (given,)
+        pairs = zip(declared.gives, given, strict=True)
+        return {tensor.name: to_canonical(as_array(result).copy(), tensor.axes) for tensor, result in pairs}
+
+    def state(self) -> Arrays:
+        result: Arrays = dict(get_state(self.model))
+        for name, other in self.copies.items():
+            result |= {f"{name} {key}": array for key, array in get_state(other).items()}
+        for name, (rule, prefix) in self.spec.optimizers().items():
+            for slot, tensors in sibling(rule).slots(self.optimizers[name], self.weights[name]).items():
+                for weight, tensor in zip(self._named(prefix), tensors, strict=True):
+                    array = to_canonical(as_array(tensor).copy(), weight.axes, weight.factors)
+                    result[f"{slot} of {weight.name}"] = array
+        return result
+
+    def kept(self) -> Arrays:
+        result: Arrays = {f"model.{key}": array for key, array in get_state(self.model).items()}
+        for name, other in self.copies.items():
+            result |= {f"copies.{name}.{key}": array for key, array in get_state(other).items()}
+        for name, optimizer in self.optimizers.items():
+            for index, slots in optimizer.state_dict()["state"].items():
+                for key, value in slots.items():
+                    if torch.is_tensor(value):  # RMSprop and the like keep None where they keep nothing
+                        result[f"optimizers.{name}.{index}.{key}"] = as_array(value).copy()
+        return result
+
+    def restore(self, kept: Arrays) -> None:
+        set_state(self.model, _under(kept, "model"))
+        for name, other in self.copies.items():
+            set_state(other, _under(kept, f"copies.{name}"))
+        for name, optimizer in self.optimizers.items():
+            state: dict[int, dict[str, Any]] = {}
+            for path, array in _under(kept, f"optimizers.{name}").items():
+                index, _, key = path.partition(".")
+                state.setdefault(int(index), {})[key] = torch.from_numpy(np.array(array))
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def _under(kept: Arrays, prefix: str) -> Arrays:
+    """The arrays whose names start with a prefix, without it."""
+    return {name.removeprefix(f"{prefix}."): array for name, array in kept.items() if name.startswith(f"{prefix}.")}
