@@ -23,7 +23,7 @@ class Learner:
 
     def __init__(self, model: keras.Model, noise: Noise | None = None) -> None:
         self.spec, self.noise = spec_of(model), noise
-        self._model = weakref.ref(model)
+        self.model = weakref.proxy(model)  # the model's own graphs hold its learner
         self.optimizers: dict[str, keras.optimizers.Optimizer] = {}
         self.weights: dict[str, list[keras.Variable]] = {}
         self._graphs: dict[str, Any] = {}
@@ -36,11 +36,6 @@ class Learner:
         self.copies = {name: build(self.spec, model.variable_dtype) for name in self.spec.COPIES}
         self._built = {name: [value.numpy() for value in item.variables] for name, item in self.optimizers.items()}
         self.restart()
-
-    @property
-    def model(self) -> Any:
-        """The model, which holds its learner and not the other way round."""
-        return self._model()
 
     def restart(self) -> None:
         """Begin anew with the weights that the model has by now."""

@@ -28,10 +28,16 @@ class Learner:
         self.model, self.spec, self.noise = model, spec_of(model), noise
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self.weights: dict[str, list[nn.Parameter]] = {}
+        self.copies: dict[str, nn.Module] = {}
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin anew with the weights that the model has by now."""
         for name, (rule, prefix) in self.spec.optimizers().items():
             self.weights[name] = list(self._named(prefix).values())
             self.optimizers[name] = sibling(rule).build(rule, self.weights[name])
-        self.copies = {name: copy.deepcopy(model).requires_grad_(False).eval() for name in self.spec.COPIES}
+        for name in self.spec.COPIES:
+            self.copies[name] = copy.deepcopy(self.model).requires_grad_(False).eval()
 
     def _named(self, prefix: str) -> dict[Any, nn.Parameter]:
         inside = f"{prefix}." if prefix else ""

@@ -52,9 +52,7 @@ class Encoder(layers.Layer):
     def __init__(self, spec: Spec) -> None:
         super().__init__()
         size = spec.kernel_size
-        self.convolutions = [
-            Conv2D(width, size, strides=2, margin=size // 2, activation="relu") for width in spec.widths
-        ]
+        self.convolutions = [Conv2D(width, size, strides=2, margin=size // 2) for width in spec.widths]
         self.flatten = layers.Flatten()
         self.mean = layers.Dense(spec.latent_dim)
         self.log_variance = layers.Dense(spec.latent_dim)
@@ -62,7 +60,7 @@ class Encoder(layers.Layer):
     def call(self, images: Any) -> tuple[Any, Any]:
         x = images
         for convolution in self.convolutions:
-            x = convolution(x)  # (batch, height, width, channels) -> half as high and wide
+            x = ops.relu(convolution(x))  # (batch, height, width, channels) -> half as high and wide
         x = self.flatten(x)  # -> (batch, channels)
         return self.mean(x), self.log_variance(x)
 
@@ -87,18 +85,17 @@ class Decoder(layers.Layer):
         super().__init__()
         size = spec.kernel_size
         height, width, channels = spec.smallest
-        self.dense = layers.Dense(height * width * channels, activation="relu")
+        self.dense = layers.Dense(height * width * channels)
         self.unflatten = layers.Reshape((height, width, channels))
         self.convolutions = [
-            Conv2DTranspose(width, size, strides=2, margin=size // 2, extra=1, activation="relu")
-            for width in reversed(spec.widths)
+            Conv2DTranspose(width, size, strides=2, margin=size // 2, extra=1) for width in reversed(spec.widths)
         ]
         self.head = Conv2DTranspose(spec.in_channels, size, margin=size // 2)
 
     def call(self, latents: Any) -> Any:
-        x = self.unflatten(self.dense(latents))  # (batch, latents) -> (batch, height, width, channels)
+        x = self.unflatten(ops.relu(self.dense(latents)))  # (batch, latents) -> (batch, height, width, channels)
         for convolution in self.convolutions:
-            x = convolution(x)  # -> twice as high and wide
+            x = ops.relu(convolution(x))  # -> twice as high and wide
         return self.head(x)
 
 
