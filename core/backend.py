@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DiglotError, MissingFrameworkError, nearest
-from .learning import Learner
+from .learning import Learner, Training
 from .noise import Noise
 from .spec import Part, Spec
 from .state import State
@@ -107,8 +107,8 @@ class Backend(Protocol):
     def train(self, model: Any, batches: Sequence[Arrays], recipe: Recipe, *, noise: Noise | None = None) -> Arrays:
         """After a step per batch: every loss, and every weight, buffer and optimizer slot."""
 
-    def learner(self, model: Any, noise: Noise | None = None) -> Learner:
-        """The model in its own training, at its start; a LearningSpec's."""
+    def learner(self, model: Any, noise: Noise | None = None, training: Training | None = None) -> Learner:
+        """The model at the start of its spec's own training, or of a Supervised one where that is given."""
 
     def replay(
         self,

@@ -47,6 +47,23 @@ class Learner(Protocol):
         """Go on where `kept` was taken."""
 
 
+class Training(Protocol):
+    """What is to be said of a training: a LearningSpec says it of itself."""
+
+    @property
+    def COPIES(self) -> tuple[str, ...]:
+        """The networks kept beside the one that is trained."""
+
+    def optimizers(self) -> dict[str, tuple[Technique, str]]:
+        """Each optimizer by name, and the attribute path whose weights it moves; empty is the whole network."""
+
+    def verbs(self) -> dict[str, Verb]:
+        """What a learner can be asked for."""
+
+    def course(self, data: Arrays, noise: Noise) -> Course:
+        """What a learner is fed."""
+
+
 @dataclass(frozen=True)
 class Picture:
     """Something to look at: `grid`, images (rows, columns, height, width, channels) in 0..1; or `points`,

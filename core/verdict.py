@@ -14,6 +14,9 @@ DOUBT = (BOUND / 10, BOUND * 100)
 ACCURACY_BOUND = 16.0
 """How many times less accurate than its sibling a side may be in float32."""
 
+PARTED = 3.0
+"""With fewer digits in common, two training runs are said to have parted. No verdict rests on it."""
+
 
 class Verdict(StrEnum):
     """What a check found. `error` means that it could not be run."""

@@ -101,3 +101,32 @@ def convert(
     from .converting import run_convert
 
     run_convert(src, dst, spec, source, fields or [])
+
+
+@app.command()
+def run(
+    name: Annotated[str, typer.Argument(help="What is trained: vae, gan, diffusion, dqn, maml, mlp, resnet, …")],
+    backend: Annotated[str, typer.Option(help="torch, keras or both.")] = "both",
+    steps: Annotated[int | None, typer.Option(min=1, help="How many steps in all.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder; runs/NAME if not given.")] = None,
+    fields: Annotated[
+        Optional[list[str]], typer.Option("--set", help="A field of the spec, such as latent_dim=3.")  # noqa: UP045
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the initial weights and of every draw.")] = 0,
+    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
+) -> None:
+    """Train on real data, on one side or on both from the same weights, batches and draws. The same command goes on."""
+    from .converting import field
+    from .run_side import Request
+    from .running import run_training
+
+    request = Request(name, dict(map(field, fields or [])), steps, seed, dtype, str(out or Path("runs") / name))
+    run_training(request, sides_of(backend))
+
+
+def sides_of(backend: str) -> tuple[str, ...]:
+    """The sides that --backend asks for."""
+    known = {"torch": ("torch",), "keras": ("keras",), "both": ("torch", "keras")}
+    if backend not in known:
+        raise ReportError(f"--backend is torch, keras or both, not {backend!r}")
+    return known[backend]

@@ -17,7 +17,7 @@ from ..core import registry
 from ..core.backend import Call, Decoder, Recipe, Run
 from ..core.decoding import Uncached
 from ..core.errors import StateError
-from ..core.learning import Learner
+from ..core.learning import Learner, Training
 from ..core.noise import Noise
 from ..core.spec import Part, Spec, Tensor, Weight
 from ..core.state import State, cast
@@ -122,7 +122,7 @@ def gradients(model: keras.Model, batch: Arrays, loss: Technique, *, noise: Nois
         with tf.GradientTape() as tape:
             tape.watch(list(sources.values()))
             targets = to_tensor(model, spec.targets(), batch)
-            value = _loss(model, [*tensors, targets], sibling(loss).build(loss))
+            value = loss_of(model, [*tensors, targets], sibling(loss).build(loss))
         found = tape.gradient(value, list(sources.values()))
     given = {name: gradient for name, gradient in zip(sources, found, strict=True) if gradient is not None}
     result = {name: as_array(tf.convert_to_tensor(gradient)) for name, gradient in given.items()}
@@ -157,18 +157,23 @@ def _steps(model: keras.Model, weights: Sequence[Any], recipe: Recipe, noise: No
                 sibling(recipe.schedule).build(recipe.schedule, optimizer)
             loss = sibling(recipe.loss).build(recipe.loss)
         clip = recipe.clip and functools.partial(sibling(recipe.clip).clip, recipe.clip)
-        STEPS[model] = key, Steps(model, weights, functools.partial(_loss, loss=loss), optimizer, clip, noise)
+        STEPS[model] = key, Steps(model, weights, functools.partial(loss_of, loss=loss), optimizer, clip, noise)
     return STEPS[model][1]
 
 
-def learner(model: keras.Model, noise: Noise | None = None) -> Learner:
-    """The learner of a model, which keeps the last one with the graphs that were traced for it."""
+def learner(model: keras.Model, noise: Noise | None = None, training: Training | None = None) -> Learner:
+    """The learner of a model. Of its spec's own training a model keeps the last, with the graphs traced for it."""
+    if training is not None:
+        from .learning import SupervisedLearner
+
+        return SupervisedLearner(model, noise, training)
     key = None if noise is None else noise.seed
     if model in LEARNERS and LEARNERS[model][0] == key:
         LEARNERS[model][1].restart()
     else:
         LEARNERS[model] = key, sibling(spec_of(model)).Learner(model, noise)
-    return LEARNERS[model][1]
+    found: Learner = LEARNERS[model][1]
+    return found
 
 
 def replay(model: keras.Model, part: Part, inputs: Sequence[Any], cotangent: np.ndarray, noise: Noise | None) -> Arrays:
@@ -250,11 +255,11 @@ def trainable(model: keras.Model, spec: Spec) -> dict[Weight, Any]:
     return {weight: found for weight, found in _variables(model, spec).items() if weight.trainable}
 
 
-def _loss(model: keras.Model, batch: Sequence[Any], loss: Any) -> Any:
-    """In training mode, on a batch of inputs with the targets behind them."""
+def loss_of(model: keras.Model, batch: Sequence[Any], loss: Any, training: bool = True) -> Any:
+    """The loss on a batch of inputs with the targets behind them."""
     spec = spec_of(model)
     *inputs, targets = batch
-    outputs = _tuple(model(*inputs, training=True))
+    outputs = _tuple(model(*inputs, training=training))
     outputs = dict(zip([declared.name for declared in spec.outputs()], outputs, strict=True))
     return sum(constant(weight, outputs[name]) * loss(targets, outputs[name])
                for name, weight in spec.loss_weights().items())  # fmt: skip

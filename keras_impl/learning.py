@@ -8,10 +8,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from ..core.learning import STEP
+from ..core import registry
+from ..core.learning import STEP, Training
 from ..core.noise import Noise
 from ..core.technique import Arrays
-from .backend import as_array, build, get_state, running, set_state, sibling, spec_of, to_tensor, trainable
+from .backend import as_array, build, get_state, loss_of, running, set_state, sibling, spec_of, to_tensor, trainable
 
 
 class Learner:
@@ -21,19 +22,20 @@ class Learner:
     no optimizer moves, by name.
     """
 
-    def __init__(self, model: keras.Model, noise: Noise | None = None) -> None:
+    def __init__(self, model: keras.Model, noise: Noise | None = None, training: Training | None = None) -> None:
         self.spec, self.noise = spec_of(model), noise
+        self.training: Any = training or self.spec
         self.model = weakref.proxy(model)  # the model's own graphs hold its learner
         self.optimizers: dict[str, keras.optimizers.Optimizer] = {}
         self.weights: dict[str, list[keras.Variable]] = {}
         self._graphs: dict[str, Any] = {}
         with running(model, None):
-            for name, (rule, prefix) in self.spec.optimizers().items():
+            for name, (rule, prefix) in self.training.optimizers().items():
                 self.weights[name] = list(self._named(prefix).values())
                 self.optimizers[name] = sibling(rule).build(rule, self.weights[name])
                 # There is one replica, of which nothing is summed; TensorFlow would keep every graph with it for ever.
                 self.optimizers[name]._all_reduce_sum_gradients = list
-        self.copies = {name: build(self.spec, model.variable_dtype) for name in self.spec.COPIES}
+        self.copies = {name: build(self.spec, model.variable_dtype) for name in self.training.COPIES}
         self._built = {name: [value.numpy() for value in item.variables] for name, item in self.optimizers.items()}
         self.restart()
 
@@ -51,7 +53,7 @@ class Learner:
         return {weight: variable for weight, variable in found.items() if weight.name.startswith(inside)}
 
     def do(self, verb: str, arrays: Arrays, step: int = 0) -> Arrays:
-        declared = self.spec.verbs()[verb]
+        declared = self.training.verbs()[verb]
         if self.noise is not None:
             self.noise.step = step
         tensors = [to_tensor(self.model, tensor, arrays) for tensor in declared.takes]
@@ -66,7 +68,7 @@ class Learner:
         result: Arrays = dict(get_state(self.model))
         for name, other in self.copies.items():
             result |= {f"{name} {key}": array for key, array in get_state(other).items()}
-        for name, (rule, prefix) in self.spec.optimizers().items():
+        for name, (rule, prefix) in self.training.optimizers().items():
             for slot, variables in sibling(rule).slots(self.optimizers[name], self.weights[name]).items():
                 for weight, variable in zip(self._named(prefix), variables, strict=True):
                     result[f"{slot} of {weight.name}"] = as_array(variable).copy()
@@ -88,6 +90,27 @@ class Learner:
         for name, optimizer in self.optimizers.items():
             for index, variable in enumerate(optimizer.variables):
                 variable.assign(kept[f"optimizers.{name}.{index}"])
+
+
+class SupervisedLearner(Learner):
+    """A model that learns by its spec's loss. A batch is the inputs, with the targets behind them."""
+
+    def __init__(self, model: keras.Model, noise: Noise | None = None, training: Training | None = None) -> None:
+        super().__init__(model, noise, training)
+        rule = registry.make(self.spec.loss(), **self.spec.loss_fields())
+        with running(model, None):
+            self.loss = sibling(rule).build(rule)
+
+    def step(self, *batch: Any) -> Any:
+        with tf.GradientTape() as tape:
+            loss = loss_of(self.model, batch, self.loss)
+        weights = self.weights["network"]
+        self.optimizers["network"].apply(tape.gradient(loss, [weight.value for weight in weights]), weights)
+        return loss
+
+    def evaluate(self, *batch: Any) -> tuple[Any, Any]:
+        given = self.model(*batch[:-1], training=False)
+        return loss_of(self.model, batch, self.loss, training=False), given[0] if isinstance(given, tuple) else given
 
 
 def _under(kept: Arrays, prefix: str) -> Arrays:

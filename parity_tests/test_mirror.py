@@ -25,7 +25,7 @@ FOREIGN = {
     "layout.py": {"path", "native", "to_native", "to_canonical", "inputs_to_native", "layer", "variable"},
     "hub.py": {"library"},
     "attention.py": {"fused"},
-    "backend.py": {"walk", "running"},
+    "backend.py": {"walk", "running", "loss_of"},
 }
 
 
@@ -66,7 +66,7 @@ def signature(node: ast.stmt, networks: bool) -> str | None:
     if node.name in PRESCRIBED and not passes:
         return None
     arguments = node.args
-    for item in (*arguments.args, *arguments.kwonlyargs):
+    for item in filter(None, (*arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg)):
         item.annotation = None
     if networks and arguments.args and arguments.args[-1].arg == "training":
         arguments.args.pop()

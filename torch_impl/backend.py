@@ -16,7 +16,7 @@ from ..core import registry
 from ..core.backend import Call, Decoder, Recipe, Run
 from ..core.decoding import Uncached
 from ..core.errors import StateError
-from ..core.learning import Learner
+from ..core.learning import Learner, Training
 from ..core.noise import Noise
 from ..core.spec import Part, Spec, Tensor
 from ..core.state import State, cast
@@ -126,7 +126,7 @@ def gradients(model: nn.Module, batch: Arrays, loss: Technique, *, noise: Noise 
         if tensor.is_floating_point():
             sources[f"gradient of {declared.name}"] = (declared, tensor.requires_grad_())
     with running(model, True, noise):
-        value = _loss(model, spec, tensors, batch, sibling(loss).build(loss))
+        value = loss_of(model, [*tensors, to_tensor(model, spec.targets(), batch)], sibling(loss).build(loss))
         found = torch.autograd.grad(value, [tensor for _, tensor in sources.values()], allow_unused=True)
     result: Arrays = {"loss": as_array(value)}
     for (name, (declared, _)), gradient in zip(sources.items(), found, strict=True):
@@ -149,7 +149,7 @@ def train(model: nn.Module, batches: Sequence[Arrays], recipe: Recipe, *, noise:
             if noise is not None:
                 noise.step = step
             optimizer.zero_grad()
-            value = _loss(model, spec, _inputs(model, spec, batch), batch, loss)
+            value = loss_of(model, [*_inputs(model, spec, batch), to_tensor(model, spec.targets(), batch)], loss)
             value.backward()
             if recipe.clip:
                 clipped = sibling(recipe.clip).clip(recipe.clip, [weight.grad for weight in weights])
@@ -166,9 +166,12 @@ def train(model: nn.Module, batches: Sequence[Arrays], recipe: Recipe, *, noise:
     return result
 
 
-def learner(model: nn.Module, noise: Noise | None = None) -> Learner:
-    result: Learner = sibling(spec_of(model)).Learner(model, noise)
-    return result
+def learner(model: nn.Module, noise: Noise | None = None, training: Training | None = None) -> Learner:
+    if training is None:
+        return sibling(spec_of(model)).Learner(model, noise)  # type: ignore[no-any-return]
+    from .learning import SupervisedLearner
+
+    return SupervisedLearner(model, noise, training)
 
 
 def replay(model: nn.Module, part: Part, inputs: Sequence[Any], cotangent: np.ndarray, noise: Noise | None) -> Arrays:
@@ -254,9 +257,11 @@ def trainable(model: nn.Module, spec: Spec) -> dict[Any, torch.Tensor]:
     return {weight: tensor for weight, tensor in _tensors(model, spec).items() if weight.trainable}
 
 
-def _loss(model: nn.Module, spec: Spec, tensors: list[torch.Tensor], batch: Arrays, loss: Any) -> torch.Tensor:
-    outputs = dict(zip([declared.name for declared in spec.outputs()], _tuple(model(*tensors)), strict=True))
-    targets = to_tensor(model, spec.targets(), batch)
+def loss_of(model: nn.Module, batch: Sequence[torch.Tensor], loss: Any) -> torch.Tensor:
+    """The loss on a batch of inputs with the targets behind them."""
+    spec = spec_of(model)
+    *inputs, targets = batch
+    outputs = dict(zip([declared.name for declared in spec.outputs()], _tuple(model(*inputs)), strict=True))
     result: torch.Tensor = sum(weight * loss(outputs[name], targets) for name, weight in spec.loss_weights().items())
     return result
 
