@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,6 @@ import numpy as np
 
 from .core import checkpoint, compare
 from .core.backend import SIDES
-from .core.errors import DiglotError
 from .core.learning import Picture
 from .core.parting import Series
 
@@ -20,12 +18,6 @@ TITLES = dict(zip(SIDES, compare.SIDES, strict=True))
 COLOURS = {"torch": "#d95f0e", "keras": "#2c7fb8"}
 GAP = 1  # pixels between the images of a grid
 SMOOTHED = 200  # points of a curve that a page can show
-
-
-def need_matplotlib() -> None:
-    """Raises DiglotError where matplotlib is not installed."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise DiglotError("pictures are drawn by matplotlib: install it with `pip install 'diglot[demo]'`")
 
 
 def draw(picture: Picture, name: str, path: Path) -> None:

@@ -21,7 +21,8 @@ from .core import backend, parting, threads, verdict
 from .core.errors import CheckpointError, DiglotError, MissingFrameworkError, ReportError, SpecError
 from .core.parting import Series
 from .core.plan import PRECISIONS
-from .drawing import TITLES, curves, need_matplotlib
+from .demo_pair import need_data
+from .drawing import TITLES, curves
 from .run_data import lesson
 from .run_side import SCORES, Request, Run, history, kept
 
@@ -36,7 +37,8 @@ def run_training(request: Request, sides: tuple[str, ...]) -> None:
             raise MissingFrameworkError(
                 f"the {side} side needs {' and '.join(absent)}: install it with `pip install 'diglot[{side}]'`"
             )
-    need_matplotlib()
+    need_data("matplotlib", "pictures are drawn by")
+    need_data("filelock", "the folder of a run is kept for one run by")
     if request.dtype not in PRECISIONS:
         raise SpecError(f"--dtype is {' or '.join(PRECISIONS)}, not {request.dtype!r}")
     lesson(request.name, request.fields)  # a wrong request is an error before any framework starts
@@ -54,19 +56,20 @@ def run_training(request: Request, sides: tuple[str, ...]) -> None:
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """The folder, made and locked for as long as this process lives. Raises ReportError where another run has it."""
-    import fcntl
+    from filelock import FileLock, Timeout
 
+    lock = FileLock(folder / "lock", blocking=False, is_singleton=False)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = open(folder / "lock", "w")
+        lock.acquire()
+    except Timeout:
+        raise ReportError(f"another run is writing to {folder}; wait for it, or choose another --out") from None
     except OSError as error:
         raise ReportError(f"{folder} cannot be written: {error.strerror}; choose another --out") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ReportError(f"another run is writing to {folder}; wait for it, or choose another --out") from None
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def _progress() -> Progress:

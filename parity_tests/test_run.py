@@ -19,7 +19,6 @@ from parameterized import parameterized
 
 import diglot
 from diglot.cli import sides_of
-from diglot.drawing import need_matplotlib
 from diglot.run_side import PROGRESS, Request, Run, history, kept
 from diglot.running import _alone, parted, run_training
 
@@ -151,10 +150,13 @@ class Running(InFolder):
         with self.assertRaisesRegex(DiglotError, "--backend is torch, keras or both"):
             sides_of("jax")
         with (
-            mock.patch("importlib.util.find_spec", return_value=None),
+            mock.patch(
+                "diglot.demo_pair.importlib.util.find_spec",
+                side_effect=lambda name: None if name == "matplotlib" else 1,
+            ),
             self.assertRaisesRegex(DiglotError, "matplotlib"),
         ):
-            need_matplotlib()
+            run_training(self.request(), ("torch",))
 
 
 class Parting(InFolder):
