@@ -19,6 +19,7 @@ from ..techniques.negative_elbo import NegativeELBO
 
 HE, XAVIER = Init("he_normal"), Init("xavier_uniform")
 SHOWN = 10
+NEIGHBOURS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,15 +200,32 @@ class Reconstruction(Course):
         for step, rows in enumerate(parts):
             for name, value in learner.do("terms", self._batch("held_out", rows, step)).items():
                 totals[name] += float(value) * len(rows) / len(held_out)
-        return {
+        found = {
             "held-out ELBO": -totals["reconstruction"] - totals["kl"],
             "held-out reconstruction": -totals["reconstruction"],
             "held-out KL": totals["kl"],
         }
+        if "labels" in self.data:
+            found["held-out accuracy of the nearest latents"] = self._separated(learner)
+        return found
+
+    def _separated(self, learner: Learner) -> float:
+        """The share of held-out images whose label most of the nearest latents of the training images have."""
+        known, asked = self._means(learner, self.data["images"]), self._means(learner, self.data["held_out"])
+        right = 0
+        for mean, label in zip(asked, self.data["held_out_labels"], strict=True):
+            nearest = np.argsort(((known - mean) ** 2).sum(axis=1), kind="stable")[:NEIGHBOURS]
+            right += int(np.bincount(self.data["labels"][nearest]).argmax() == label)
+        return right / len(asked)
+
+    def _means(self, learner: Learner, images: Any) -> Any:
+        """The means of the latents, (samples, latents)."""
+        parts = np.array_split(images, max(1, len(images) // self.spec.batch_size))
+        return np.concatenate([learner.do("encode", {"images": part})["mean"] for part in parts])
 
     def pictures(self, learner: Learner) -> Mapping[str, Picture]:
         held_out = self.data["held_out"]
-        means = np.concatenate([learner.do("encode", {"images": part})["mean"] for part in self._parts(held_out)])
+        means = self._means(learner, held_out)
         first = held_out[:SHOWN]
         ends = means[:SHOWN], means[SHOWN : 2 * SHOWN]
         shares = np.linspace(0, 1, SHOWN)[:, None]
@@ -224,9 +242,6 @@ class Reconstruction(Course):
             seen = self._seen(learner, lattice)
             found["manifold"] = Picture("grid", seen.reshape(2 * SHOWN, 2 * SHOWN, *seen.shape[1:]))
         return found
-
-    def _parts(self, images: Any) -> Any:
-        return np.array_split(images, max(1, len(images) // self.spec.batch_size))
 
     def _seen(self, learner: Learner, latents: Any) -> Any:
         """Decoded latents as images in 0..1."""
