@@ -50,8 +50,8 @@ def public(tree: str, name: str) -> list[str]:
 
 
 PRESCRIBED = {"forward", "call", "step", "update_step", "get_config", "compute_output_shape", "train", "make_variables",
-              "on_epoch_begin", "on_epoch_end", "compile", "train_step",
-              "test_step"}  # fmt: skip
+              "on_epoch_begin", "on_epoch_end", "compile", "get_compile_config",
+              "compile_from_config", "train_step", "test_step"}  # fmt: skip
 
 
 def signature(node: ast.stmt, networks: bool) -> str | None:

@@ -57,6 +57,15 @@ class GAN(SpecModel):
         self.generator_optimizer = keras.optimizers.get(generator_optimizer)
         self.discriminator_optimizer = keras.optimizers.get(discriminator_optimizer)
 
+    def get_compile_config(self) -> dict[str, Any] | None:
+        names = ("generator_optimizer", "discriminator_optimizer")
+        return {name: getattr(self, name) for name in names} if self.compiled else None
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.generator_optimizer.build(self.generator.trainable_variables)
+        self.discriminator_optimizer.build(self.discriminator.trainable_variables)
+
     def train_step(self, images: Any) -> dict[str, Any]:
         """What `fit` calls with a batch of images in [-1, 1]: all updates of one alternation, on draws of its own."""
         for _ in range(self.spec.critic_steps):
