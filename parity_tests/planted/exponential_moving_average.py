@@ -1,0 +1,39 @@
+"""Mistakes in averaging weights."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from diglot.core import registry
+from diglot.core.technique import Arrays
+
+from . import TechniqueBug
+
+PLAIN, WARM = registry.make("exponential_moving_average"), registry.make("exponential_moving_average_warmup")
+
+
+@partial(TechniqueBug, "biased towards zero", PLAIN, "torch")
+def biased(trace: Any, spec: Any, case: Arrays) -> Arrays:
+    from_zero = {name: np.concatenate([np.zeros_like(array[:1]), array]) for name, array in case.items()}
+    return {name: array[1:] for name, array in trace(spec, from_zero).items()}
+
+
+@partial(TechniqueBug, "decay of the other share", PLAIN, "keras")
+def other_share(trace: Any, spec: Any, case: Arrays) -> Arrays:
+    return trace(spec.replace(decay=1 - spec.decay), case)
+
+
+@partial(TechniqueBug, "warm-up left out", WARM, "torch")
+def no_warmup(trace: Any, spec: Any, case: Arrays) -> Arrays:
+    return trace(spec.replace(warmup=False), case)
+
+
+@partial(TechniqueBug, "warm-up one update early", WARM, "keras")
+def one_early(trace: Any, spec: Any, case: Arrays) -> Arrays:
+    earlier = {name: np.concatenate([array[:1], array]) for name, array in case.items()}
+    return {name: array[1:] for name, array in trace(spec, earlier).items()}
+
+
+BUGS = tuple(found for found in vars().values() if isinstance(found, TechniqueBug))
