@@ -127,8 +127,17 @@ class GAN(LearningSpec):
     }
     CHECKED = tuple(PRESETS)
     DATA: ClassVar[str] = "digits"
-    RUN: ClassVar[Mapping[str, Any]] = {"image_size": 8}
-    RUN_STEPS: ClassVar[int] = 10000
+    RUN: ClassVar[Mapping[str, Any]] = {
+        "image_size": 8,
+        "latent_dim": 16,
+        "generator_widths": (64, 32),
+        "discriminator_widths": (64, 128),
+        "dropout_rate": 0.0,
+        "generator_rate": 1e-3,
+        "discriminator_rate": 1e-3,
+        "batch_size": 64,
+    }
+    RUN_STEPS: ClassVar[int] = 12000
 
     def constraints(self) -> Iterator[str]:
         self.objective()
