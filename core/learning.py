@@ -133,7 +133,7 @@ class LearningSpec(Spec):
         raise TypeError(f"{self.name} does not say its optimizers")
 
     def verbs(self) -> dict[str, Verb]:
-        """What its learner can be asked for, by name; `step` is among them."""
+        """What its learner can be asked for, by name; one of them steps."""
         raise TypeError(f"{self.name} does not say its verbs")
 
     def course(self, data: Arrays, noise: Noise) -> Course:
