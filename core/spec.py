@@ -213,6 +213,10 @@ class Spec(Hyperparameters):
         axes = " ".join(output.axes.split()[:-1])
         return Tensor("targets", axes, output.shape[:-1], "int", int(output.shape[-1] or 0))
 
+    def targets_of(self, name: str, targets: Any) -> Any:
+        """What the loss compares an output of that name with: all the targets, unless a spec says which of them."""
+        return targets
+
     def loss_weights(self) -> dict[str, float]:
         """The outputs that the loss is taken of, and the weight of each in the sum. By default the first alone."""
         return {self.outputs()[0].name: 1.0}

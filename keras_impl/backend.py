@@ -261,7 +261,7 @@ def loss_of(model: keras.Model, batch: Sequence[Any], loss: Any, training: bool 
     *inputs, targets = batch
     outputs = _tuple(model(*inputs, training=training))
     outputs = dict(zip([declared.name for declared in spec.outputs()], outputs, strict=True))
-    return sum(constant(weight, outputs[name]) * loss(targets, outputs[name])
+    return sum(constant(weight, outputs[name]) * loss(spec.targets_of(name, targets), outputs[name])
                for name, weight in spec.loss_weights().items())  # fmt: skip
 
 

@@ -262,7 +262,9 @@ def loss_of(model: nn.Module, batch: Sequence[torch.Tensor], loss: Any) -> torch
     spec = spec_of(model)
     *inputs, targets = batch
     outputs = dict(zip([declared.name for declared in spec.outputs()], _tuple(model(*inputs)), strict=True))
-    result: torch.Tensor = sum(weight * loss(outputs[name], targets) for name, weight in spec.loss_weights().items())
+    result: torch.Tensor = sum(
+        weight * loss(outputs[name], spec.targets_of(name, targets)) for name, weight in spec.loss_weights().items()
+    )
     return result
 
 
