@@ -28,6 +28,7 @@ CLASSES, HELD_OUT, PIXELS = 10, 3, 64
 SCORED, SHOWN, GRID = 200, 3, 100
 COUNTED = (0, 1, 5, 10)
 POINTS = "tasks samples features"
+Samples = tuple[Tensor, Tensor]
 Sets = list[tuple[NDArray[Any], NDArray[Any]]]
 
 
@@ -122,9 +123,10 @@ class MetaSpec(LearningSpec):
         found: Technique = registry.make("adam", **{name: getattr(self, name) for name in names})
         return found
 
-    def samples(self, name: str, axes: str = POINTS) -> tuple[Tensor, Tensor]:
-        """Inputs and targets of these axes."""
-        shape = (None,) * (len(axes.split()) - 1)
+    def samples(self, name: str, axes: str = POINTS, shape: tuple[int | None, ...] = (None, None)) -> Samples:
+        """Inputs and targets of these axes and sizes, the last left out; the sizes count samples of each class."""
+        if self.family == "digits" and shape[-1] is not None:
+            shape = (*shape[:-1], shape[-1] * self.ways)
         inputs = Tensor(f"{name}inputs", axes, (*shape, self.in_features))
         if self.family == "digits":
             return inputs, Tensor(f"{name}targets", axes.rpartition(" ")[0], shape, "int", self.ways)
@@ -133,7 +135,7 @@ class MetaSpec(LearningSpec):
     def verbs(self) -> dict[str, Verb]:
         predictions = Tensor("predictions", "tasks steps samples features", (None, None, None, self.out_features))
         asked = Verb((*self.samples("support_"), self.samples("query_")[0]), (predictions,))
-        joint = Verb(self.samples("", VECTOR), (scalar("joint_loss"),))
+        joint = Verb(self.samples("", VECTOR, (None,)), (scalar("joint_loss"),))
         return {"step_joint": joint, "adapt": asked, "adapt_joint": asked}
 
 

@@ -59,8 +59,13 @@ class MAML(MetaSpec):
         "maml_digits": {"family": "digits", "shots": 5, "queries": 10, "inner_rate": 0.1, "inner_steps": 3},
     }
     CHECKED = ("maml_small", "maml_small_first_order", "maml_small_digits")
-    RUN: ClassVar[Mapping[str, Any]] = {}
-    RUN_STEPS: ClassVar[int] = 20000
+    RUN: ClassVar[Mapping[str, Any]] = {
+        "hidden_dims": (64, 64),
+        "activation": "tanh",
+        "queries": 20,
+        "learning_rate": 0.004,
+    }
+    RUN_STEPS: ClassVar[int] = 10000
 
     def inner_loop(self) -> Technique:
         found: Technique = registry.make("inner_loop", rate=self.inner_rate, first_order=self.first_order)
@@ -70,7 +75,8 @@ class MAML(MetaSpec):
         return {"network": (self.adam(), "")}
 
     def verbs(self) -> dict[str, Verb]:
-        taken = (*self.samples("support_"), *self.samples("query_"))
+        sets = (("support_", self.shots), ("query_", self.queries))
+        taken = tuple(tensor for name, size in sets for tensor in self.samples(name, shape=(None, size)))
         return {"step": Verb(taken, (scalar("support_loss"), scalar("query_loss"))), **super().verbs()}
 
     def course(self, data: Arrays, noise: Noise) -> Course:

@@ -67,7 +67,8 @@ class Reptile(MetaSpec):
 
     def verbs(self) -> dict[str, Verb]:
         losses = scalar("first_loss"), scalar("last_loss")
-        return {"step": Verb(self.samples("", "tasks steps samples features"), losses), **super().verbs()}
+        taken = self.samples("", "tasks steps samples features", (None, self.inner_steps, self.shots))
+        return {"step": Verb(taken, losses), **super().verbs()}
 
     def course(self, data: Arrays, noise: Noise) -> Course:
         return Minibatches(self, data, noise)
@@ -97,8 +98,7 @@ class Minibatches(Tasks):
     """Each task has samples of its own for every inner step."""
 
     def sizes(self) -> tuple[int, ...]:
-        shots: int = self.spec.shots
-        return (shots,) * self.spec.inner_steps
+        return (int(self.spec.shots),) * int(self.spec.inner_steps)
 
     def taken(self, learner: Learner, step: int, sets: Sets) -> Arrays:
         inputs, targets = (np.stack([found[index] for found in sets], axis=1) for index in (0, 1))
