@@ -65,9 +65,9 @@ class GAN(LearningSpec):
 
     Departs from the document: it ends in a sigmoid, where the loss takes logits; its transposed convolutions have a
     bias before batch normalisation, which subtracts it again, and here have none; its 'same' padding is one more below
-    and on the right. It sets `discriminator.trainable = False` behind `compile`, on which the frozen copy depends; here
-    each optimizer holds the weights of its network. Departs from paper: a critic's last layer has no bias, since the
-    Wasserstein loss is a difference that no bias changes.
+    and on the right. One flag, `discriminator.trainable`, decides there what each of two compiled models moves; here
+    each optimizer holds the weights of its own network. Departs from paper: a critic's last layer has no bias, since
+    the Wasserstein loss is a difference that no bias changes.
 
     Raises SpecError for an image whose size is no multiple of what the transposed convolutions give, for an even
     kernel, and for images of another shape than the spec's.
@@ -274,7 +274,7 @@ def flat_norm(name: str, shape: tuple[int, int, int]) -> Part:
 class Contest(Course):
     """Images in another order in each epoch of the discriminator; latents and shares drawn for each update.
 
-    The samples are scored where the data has `labels` and is held out in part.
+    `labels`, `held_out` and `held_out_labels` serve only to score the samples.
     """
 
     def take(self, learner: Learner, step: int) -> Arrays:
