@@ -33,7 +33,8 @@ def measure() -> str:
             lines.append(f"| {' | '.join(json.loads(done.stdout.splitlines()[-1]))} |")
     note = (
         f"Float32, {THREADS} threads, the sizes that `diglot run` trains (DQN's with double choice; the policy "
-        "gradient is the actor-critic; a step of the GAN is one update of each network), the way in and out of NumPy included. "
+        "gradient is the actor-critic; a step of the GAN is one update of each network), the way in and out of NumPy "
+        "included. "
         "`bench/stock_torch.py` and `bench/stock_keras.py` are what tutorials publish: they draw their own noise, loop "
         "over tasks (PyTorch) or map over them (Keras), and Keras's step is a `tf.function` as ours is. Median of "
         "steps taken in turn; ratio above 1: ours is quicker."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from . import verdict
 
 MOST = 17.0
-Series = tuple[NDArray[np.int64], NDArray[np.generic]]
+Series = tuple[NDArray[np.int64], NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Shared:
     parted: int | None
 
 
-def digits(one: NDArray[np.generic], other: NDArray[np.generic]) -> NDArray[np.float64]:
+def digits(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
     """The decimal digits that two series share at each place; 17 where they are the same.
 
     They are relative to the root mean square of both, since a loss may pass through zero. Whole numbers share all or
@@ -35,7 +36,8 @@ def digits(one: NDArray[np.generic], other: NDArray[np.generic]) -> NDArray[np.f
     size, difference = np.sqrt(np.mean((one**2 + other**2) / 2)), np.abs(one - other)
     with np.errstate(divide="ignore", invalid="ignore"):
         shared = np.where(difference == 0, MOST, -np.log10(difference / size))
-    return np.clip(np.nan_to_num(shared, nan=0.0), 0.0, MOST)
+    clipped: NDArray[np.float64] = np.clip(np.nan_to_num(shared, nan=0.0), 0.0, MOST)
+    return clipped
 
 
 def of(one: Mapping[str, Series], other: Mapping[str, Series]) -> list[Shared]:

@@ -52,8 +52,9 @@ class Diffusion(LearningSpec):
         num_heads: of the attention.
         num_classes: number of classes; 0 is a model without labels.
         label_dropout: share of training images whose label is left out, so that the network learns to do without.
-        timesteps, schedule, beta_start, beta_end, offset, max_beta, variance, clip_images, guidance, sampling_steps,
-            eta: see core/techniques/gaussian_diffusion.py.
+        timesteps, schedule, beta_start, beta_end, offset, max_beta: of the process that adds the noise.
+        variance, clip_images, guidance, sampling_steps, eta: of the samplers; for these and the line above, see
+            core/techniques/gaussian_diffusion.py.
         ema_decay, ema_warmup: see core/techniques/exponential_moving_average.py.
         learning_rate, beta_1, beta_2, epsilon: of Adam, see core/techniques/adam.py.
         batch_size: images of a training step.

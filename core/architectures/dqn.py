@@ -125,13 +125,13 @@ class DQN(LearningSpec):
     COPIES: ClassVar[tuple[str, ...]] = ("target",)
     RUN: ClassVar[Mapping[str, Any]] = {
         "double": True,
-        "discount": 0.98,
         "delta": 10.0,
-        "exploration_steps": 3000,
+        "exploration_end": 0.02,
         "train_every": 1,
+        "batch_size": 128,
         "target_update": "soft",
         "target_every": 1,
-        "tau": 0.005,
+        "learning_rate": 3e-4,
     }
     RUN_STEPS: ClassVar[int] = 25_000
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from .. import registry
-from ..field import choice, positive
+from ..field import choice, positive, whole
 from ..learning import Course, Learner, Verb, scalar
 from ..meta_learning import MetaSpec, Sets, Tasks, random_digits
 from ..noise import Noise
@@ -33,10 +33,11 @@ class Reptile(MetaSpec):
     `predictions`, float, (batch, channels): of the weights as they are, before any adaptation.
 
     core/meta_learning.py has the fields family, ways, shots, queries, task_batch, hidden_dims, activation, inner_rate,
-    inner_steps, evaluation_steps, parallel, learning_rate, beta_1, beta_2 and epsilon. `shots` are those of one inner
-    step, and `queries` judge only held-out tasks.
+    evaluation_steps, parallel, learning_rate, beta_1, beta_2 and epsilon. `shots` are those of one inner step, and
+    `queries` judge only held-out tasks.
 
     Fields:
+        inner_steps: of each task in training, symbol k. A single one makes it joint training (section 3).
         outer: what moves theta. `sgd`: as above; `adam`: Adam, given theta - mean for a gradient (section 3).
         outer_rate: symbol epsilon, the share of the way that `sgd` goes.
 
@@ -48,6 +49,7 @@ class Reptile(MetaSpec):
     Frameworks differ: as in core/architectures/maml.py.
     """
 
+    inner_steps: int = whole(10)
     outer: str = choice("sgd", "adam")
     outer_rate: float = positive(0.1)
 
@@ -55,11 +57,25 @@ class Reptile(MetaSpec):
         "reptile_small": {**SMALL},
         "reptile_small_adam": {**SMALL, "outer": "adam", "activation": "tanh", "parallel": False},
         "reptile_small_digits": {**SMALL, "family": "digits", "shots": 2, "queries": 2, "hidden_dims": (6,)},
-        "reptile_digits": {"family": "digits", "shots": 5, "queries": 10, "inner_rate": 0.1, "inner_steps": 5},
+        "reptile_digits": {
+            "family": "digits",
+            "shots": 5,
+            "queries": 10,
+            "inner_rate": 0.1,
+            "inner_steps": 5,
+            "outer_rate": 0.5,
+        },
     }
     CHECKED = ("reptile_small", "reptile_small_adam", "reptile_small_digits")
-    RUN: ClassVar[Mapping[str, Any]] = {}
-    RUN_STEPS: ClassVar[int] = 20000
+    RUN: ClassVar[Mapping[str, Any]] = {
+        "hidden_dims": (64, 64),
+        "activation": "tanh",
+        "inner_rate": 0.02,
+        "task_batch": 10,
+        "outer": "adam",
+        "learning_rate": 0.002,
+    }
+    RUN_STEPS: ClassVar[int] = 5000
 
     def optimizers(self) -> dict[str, tuple[Technique, str]]:
         sgd: Technique = registry.make("sgd", learning_rate=self.outer_rate)

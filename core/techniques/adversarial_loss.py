@@ -16,8 +16,8 @@ from ..technique import Arrays, Technique
 class AdversarialLoss(Technique):
     """What a discriminator D and a generator G minimise against each other; all are means over the batch.
 
-    Source: `non_saturating`: Goodfellow et al., "Generative adversarial nets", NeurIPS 2014, eq. 1 for D, and for G
-    the loss -log D(G(z)) that section 3 puts in the place of log(1 - D(G(z))). `wasserstein`: Gulrajani et al.,
+    Source: Goodfellow et al., "Generative adversarial nets", NeurIPS 2014 (`non_saturating`): eq. 1 for D, and for G
+    the loss -log D(G(z)) that section 3 puts in the place of log(1 - D(G(z))). For `wasserstein`, Gulrajani et al.,
     "Improved training of Wasserstein GANs", NeurIPS 2017, eq. 3 and algorithm 1. One-sided label smoothing: Salimans
     et al., "Improved techniques for training GANs", NeurIPS 2016, section 3.4.
 
