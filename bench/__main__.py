@@ -9,10 +9,34 @@ from pathlib import Path
 
 from diglot.core import checkpoint, runner
 
-from . import files, generation, learning, linear_attention, loading, parity, recompute, sequence, startup, vision
+from . import (
+    files,
+    generation,
+    learning,
+    linear_attention,
+    loading,
+    meta_learning,
+    parity,
+    recompute,
+    sequence,
+    startup,
+    vision,
+)
 
 PAGE = Path(__file__).parents[1] / "docs" / "bench.md"
-ORDER = (startup, files, loading, vision, recompute, sequence, generation, linear_attention, learning, parity)
+ORDER = (
+    startup,
+    files,
+    loading,
+    vision,
+    recompute,
+    sequence,
+    generation,
+    linear_attention,
+    learning,
+    meta_learning,
+    parity,
+)
 MODULES = {module.__name__.rpartition(".")[2]: module for module in ORDER}
 
 
