@@ -137,7 +137,7 @@ class GAN(LearningSpec):
         "discriminator_rate": 1e-3,
         "batch_size": 64,
     }
-    RUN_STEPS: ClassVar[int] = 12000
+    RUN_STEPS: ClassVar[int] = 8000
 
     def constraints(self) -> Iterator[str]:
         self.objective()
