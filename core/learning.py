@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import SpecError
 from .noise import Noise
 from .spec import Spec, Tensor
 from .technique import Arrays, Technique
 
 STEP = "step"
+Chosen = TypeVar("Chosen", bound=Technique)
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,17 @@ class LearningSpec(Spec):
     def lesson(self, rng: np.random.Generator) -> Arrays:
         """Random data on which its training is checked; none where it learns from an environment."""
         return {}
+
+    def part_of(self, technique: type[Chosen], **others: Any) -> Chosen:
+        """A technique with the values of the fields that this network has as well, and others as they are given.
+
+        Raises SpecError for values against its rules, as for this network's own.
+        """
+        shared = {name: value for name, value in self.fields().items() if name in technique.__dataclass_fields__}
+        try:
+            return technique(**{**shared, **others})
+        except SpecError as error:
+            raise SpecError(str(error).replace(technique.spec_name(), self.name, 1)) from None
 
 
 def scalar(name: str) -> Tensor:
