@@ -80,10 +80,14 @@ class Course:
     """What a training is fed, one step after another. A subclass gives `take`, and keeps what it needs to go on.
 
     `data` are the arrays learnt from, by name, (samples, ...); a course with an environment has none.
+
+    Raises SpecError for images of another shape than the spec's, and for labels that it has no class for.
     """
 
     def __init__(self, spec: Any, data: Arrays, noise: Noise) -> None:
         self.spec, self.data, self.noise = spec, data, noise
+        if isinstance(spec, Spec) and "images" in data:
+            _fitting(spec, data)
 
     def take(self, learner: Learner, step: int) -> Arrays:
         """One step, counted from 0: every quantity by name, in the order they are computed in."""
@@ -115,6 +119,23 @@ class Course:
         epoch, place = divmod(step, samples // count)
         order = Noise(self.noise.seed, epoch).permutation(f"{name} order", samples)
         return order[place * count : (place + 1) * count]
+
+
+def _fitting(spec: Spec, data: Arrays) -> None:
+    declared = {tensor.name: tensor for tensor in spec.inputs()}
+    found = data["images"].shape[1:]
+    if "images" in declared and found != declared["images"].shape[1:]:
+        height, *_, channels = found
+        raise SpecError(
+            f"{spec.name}: its images have the shape {declared['images'].shape[1:]}, and those of the data have "
+            f"{found}; resize them, or set image_size={height} and in_channels={channels}"
+        )
+    classes, labels = spec.fields().get("num_classes"), data.get("labels")
+    if classes and labels is not None and int(labels.max()) >= classes:
+        raise SpecError(
+            f"{spec.name}: num_classes is {classes}, and the data has a label {int(labels.max())}; set "
+            f"num_classes={int(labels.max()) + 1}, or 0 for none"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,3 +190,8 @@ def study(learner: Learner, course: Course, steps: int) -> Arrays:
     names = dict.fromkeys(name for quantities in taken for name in quantities)
     result = {name: np.stack([quantities[name] for quantities in taken if name in quantities]) for name in names}
     return {**result, **learner.state(), **course.state(), **course.finish(learner)}
+
+
+def under(kept: Arrays, prefix: str) -> Arrays:
+    """The arrays whose names start with a prefix and a dot, without these."""
+    return {name.removeprefix(f"{prefix}."): array for name, array in kept.items() if name.startswith(f"{prefix}.")}

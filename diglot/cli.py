@@ -121,7 +121,11 @@ def run(
     from .running import run_training
 
     request = Request(name, dict(map(field, fields or [])), steps, seed, dtype, str(out or Path("runs") / name))
-    run_training(request, sides_of(backend))
+    try:
+        run_training(request, sides_of(backend))
+    except KeyboardInterrupt:
+        print("diglot: interrupted; the same command goes on", file=sys.stderr)
+        raise typer.Exit(130) from None
 
 
 def sides_of(backend: str) -> tuple[str, ...]:

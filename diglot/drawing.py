@@ -76,8 +76,10 @@ def _lines(picture: Picture, name: str, path: Path) -> None:
 
 
 def curves(histories: Mapping[str, Mapping[str, Series]], path: Path) -> None:
-    """Every quantity over the steps, one panel each; both sides in one panel where there are two."""
-    names = list(dict.fromkeys(name for history in histories.values() for name in history))
+    """Every quantity but whole numbers over the steps, one panel each, with both sides where there are two."""
+    names = list(dict.fromkeys(name for one in histories.values() for name in one if one[name][1].dtype.kind == "f"))
+    if not names:
+        return
     figure = _figure(6, 2.4 * len(names))
     panels = figure.subplots(len(names), 1, squeeze=False)[:, 0]
     for axes, name in zip(panels, names, strict=True):
@@ -94,5 +96,6 @@ def curves(histories: Mapping[str, Mapping[str, Series]], path: Path) -> None:
 
 def _averaged(array: Any) -> Any:
     """A long series as means of as many stretches as can be told apart."""
-    parts = np.array_split(array.astype(np.float64), min(len(array), SMOOTHED))
+    means = array.reshape(len(array), -1).astype(np.float64).mean(axis=1)
+    parts = np.array_split(means, min(len(array), SMOOTHED))
     return np.array([part.mean() for part in parts])

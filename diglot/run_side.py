@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
+import signal
+import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +18,14 @@ import numpy as np
 from . import build, convert, get_state, initial_state, save, set_state
 from .core import backend, checkpoint, runner
 from .core.errors import CheckpointError, ReportError
+from .core.learning import under
 from .core.noise import Noise
 from .core.parting import Series
 from .core.technique import Arrays
 from .run_data import Lesson, lesson
 
 EVERY = 5.0  # seconds between two checkpoints
+KEPT = 64  # numbers of a quantity that are kept of each step
 PROGRESS, SCORES = "progress.safetensors", "scores.json"
 NATIVE = {"torch": "model.pt", "keras": "model.keras"}
 
@@ -35,12 +40,6 @@ class Request:
     seed: int
     dtype: str
     folder: str
-
-    def identity(self) -> dict[str, Any]:
-        """What a run must share with the one that it goes on with. It may be longer."""
-        kept = {key: value for key, value in asdict(self).items() if key not in ("steps", "folder")}
-        found: dict[str, Any] = json.loads(json.dumps({**kept, "versions": runner.versions()}))
-        return found
 
 
 Tell = Callable[[int, Mapping[str, float]], None]
@@ -63,28 +62,46 @@ class Run:
         self.step = 0
         self.history: dict[str, tuple[list[int], list[Any]]] = {}
 
+    def identity(self) -> dict[str, Any]:
+        """What a run must share with the one that it goes on with. It may be longer."""
+        asked = {"name": self.request.name, "seed": self.request.seed, "dtype": self.request.dtype}
+        rules = {name: rule.fields() for name, (rule, _) in self.training.optimizers().items()}
+        more = {"fields": self.spec.fields(), "optimizers": rules, "versions": runner.versions()}
+        batch = {} if self.training is self.spec else {"batch_size": self.training.batch_size}
+        found: dict[str, Any] = json.loads(json.dumps({**asked, **batch, **more}))
+        return found
+
     def go(self, tell: Tell) -> None:
         """Train to the last step, and write what the training came to."""
         self.resume()
         tell(self.step, {})
         saved = time.monotonic()
-        try:
-            while self.step < self.steps and not _orphaned():
+        with interruptions() as heard:
+            while self.step < self.steps and not heard:
+                if _orphaned():
+                    return
                 found = self.course.take(self.learner, self.step)
-                for name, value in found.items():
-                    if np.size(value) == 1:
-                        steps, values = self.history.setdefault(name, ([], []))
-                        steps.append(self.step)
-                        values.append(np.asarray(value).reshape(()))
+                self._note(found)
                 self.step += 1
                 tell(self.step, {name: float(np.mean(value)) for name, value in found.items()})
                 if time.monotonic() - saved > EVERY:
                     self.keep()
                     saved = time.monotonic()
-        finally:
             self.keep()
-        if self.step >= self.steps:
-            self.finish()
+        if heard:
+            raise KeyboardInterrupt
+        self.finish()
+
+    def _note(self, found: Arrays) -> None:
+        """Keep the quantities of a step, but for those that only a larger file could hold."""
+        for name, value in found.items():
+            steps, values = self.history.setdefault(name, ([], []))
+            if np.size(value) <= KEPT and (not values or values[0].shape == np.shape(value)):
+                steps.append(self.step)
+                values.append(np.array(value))
+
+    def _told(self) -> dict[str, tuple[list[int], list[Any]]]:
+        return {name: (steps, values) for name, (steps, values) in self.history.items() if steps}
 
     def keep(self) -> None:
         """Write all that is needed to go on. The file is complete, or the one before is still there."""
@@ -92,10 +109,10 @@ class Run:
 
         arrays = {f"learner.{name}": array for name, array in self.learner.kept().items()}
         arrays |= {f"course.{name}": np.asarray(array) for name, array in self.course.state().items()}
-        for name, (steps, values) in self.history.items():
+        for name, (steps, values) in self._told().items():
             arrays |= {f"steps.{name}": np.array(steps, np.int64), f"history.{name}": np.stack(values)}
         whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-        note = {"run": json.dumps({"step": self.step, "quantities": list(self.history), **self.request.identity()})}
+        note = {"run": json.dumps({"step": self.step, "quantities": list(self._told()), **self.identity()})}
         with checkpoint.replacing(self.folder / PROGRESS) as file:
             file.write(to_bytes(whole, note))
 
@@ -106,14 +123,14 @@ class Run:
             return
         note, arrays = found
         step, quantities = note.pop("step"), note.pop("quantities")
-        if note != self.request.identity():
-            raise ReportError(f"{self.folder} holds another run: {_differing(note, self.request.identity())}")
+        if note != self.identity():
+            raise ReportError(f"{self.folder} holds another run: {_differing(note, self.identity())}")
         if step > self.steps:
             raise ReportError(
                 f"{self.folder} holds a run of {step} steps, longer than {self.steps}; choose another folder"
             )
-        self.learner.restore(_under(arrays, "learner"))
-        self.course.restore(_under(arrays, "course"))
+        self.learner.restore(under(arrays, "learner"))
+        self.course.restore(under(arrays, "course"))
         for name, (steps, values) in history(quantities, arrays).items():
             self.history[name] = list(steps), list(values)
         self.step = step
@@ -130,7 +147,7 @@ class Run:
             file.write(json.dumps({"steps": self.step, **scores}, indent=1).encode() + b"\n")
         for name, picture in self.course.pictures(self.learner).items():
             drawing.draw(picture, name, self.folder / f"{name}.png")
-        drawing.curves({self.side: series(self.history)}, self.folder / "curves.png")
+        drawing.curves({self.side: series(self._told())}, self.folder / "curves.png")
 
 
 def _orphaned() -> bool:
@@ -169,8 +186,20 @@ def kept(folder: Path) -> tuple[dict[str, Any], Arrays] | None:
 def _differing(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     """What is not the same, in words."""
     name = next(key for key in wanted if held.get(key) != wanted[key])
+    if isinstance(held.get(name), dict) and isinstance(wanted[name], dict):
+        return _differing(held[name], {**dict.fromkeys(held[name]), **wanted[name]})
     return f"its {name} is {held.get(name)!r} and not {wanted[name]!r}; choose another folder, or delete it"
 
 
-def _under(arrays: Arrays, prefix: str) -> Arrays:
-    return {name.removeprefix(f"{prefix}."): array for name, array in arrays.items() if name.startswith(f"{prefix}.")}
+@contextlib.contextmanager
+def interruptions() -> Iterator[list[int]]:
+    """Notes an interruption from the keyboard, for a step to be taken whole before it is heeded."""
+    heard: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield heard
+        return
+    before = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    try:
+        yield heard
+    finally:
+        signal.signal(signal.SIGINT, before)

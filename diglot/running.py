@@ -19,6 +19,7 @@ from rich.table import Table
 
 from .core import backend, parting, threads, verdict
 from .core.errors import CheckpointError, DiglotError, MissingFrameworkError, ReportError, SpecError
+from .core.noise import Noise
 from .core.parting import Series
 from .core.plan import PRECISIONS
 from .demo_pair import need_data
@@ -41,7 +42,8 @@ def run_training(request: Request, sides: tuple[str, ...]) -> None:
     need_data("filelock", "the folder of a run is kept for one run by")
     if request.dtype not in PRECISIONS:
         raise SpecError(f"--dtype is {' or '.join(PRECISIONS)}, not {request.dtype!r}")
-    lesson(request.name, request.fields)  # a wrong request is an error before any framework starts
+    found = lesson(request.name, request.fields)
+    found.training.course(found.data, Noise(request.seed))  # a wrong request is an error before any framework starts
     threads.single()
     with contextlib.ExitStack() as stack:
         for side in sides:
@@ -105,6 +107,7 @@ def _side_by_side(request: Request, sides: tuple[str, ...]) -> None:
     if wrong:
         for process in processes.values():
             process.terminate()
+            process.join()
         raise DiglotError(wrong)
     for process in processes.values():
         process.join()

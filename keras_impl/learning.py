@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from ..core import registry
-from ..core.learning import STEP, Training
+from ..core.learning import STEP, Training, under
 from ..core.noise import Noise
 from ..core.technique import Arrays
 from .backend import as_array, build, get_state, loss_of, running, set_state, sibling, spec_of, to_tensor, trainable
@@ -84,9 +84,9 @@ class Learner:
         return result
 
     def restore(self, kept: Arrays) -> None:
-        set_state(self.model, _under(kept, "model"))
+        set_state(self.model, under(kept, "model"))
         for name, other in self.copies.items():
-            set_state(other, _under(kept, f"copies.{name}"))
+            set_state(other, under(kept, f"copies.{name}"))
         for name, optimizer in self.optimizers.items():
             for index, variable in enumerate(optimizer.variables):
                 variable.assign(kept[f"optimizers.{name}.{index}"])
@@ -111,8 +111,3 @@ class SupervisedLearner(Learner):
     def evaluate(self, *batch: Any) -> tuple[Any, Any]:
         given = self.model(*batch[:-1], training=False)
         return loss_of(self.model, batch, self.loss, training=False), given[0] if isinstance(given, tuple) else given
-
-
-def _under(kept: Arrays, prefix: str) -> Arrays:
-    """The arrays whose names start with a prefix, without it."""
-    return {name.removeprefix(f"{prefix}."): array for name, array in kept.items() if name.startswith(f"{prefix}.")}

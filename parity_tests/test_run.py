@@ -14,6 +14,7 @@ from unittest import mock
 
 import numpy as np
 from diglot.core import parting
+from diglot.core.backend import SIDES
 from diglot.core.errors import DiglotError
 from parameterized import parameterized
 
@@ -70,35 +71,63 @@ class Running(InFolder):
         self.assertEqual(list(arrays), list(theirs))
         self.assertTrue(all(np.array_equal(arrays[name], theirs[name]) for name in arrays))
 
-    def test_killed_in_the_middle_and_run_again(self) -> None:
+    @parameterized.expand([("torch", 2000), ("keras", 600)])
+    def test_killed_in_the_middle_and_run_again(self, side: str, steps: int) -> None:
         """By signal 9, behind the first checkpoint: the same weights to the bit as without it."""
         out = self.folder / "killed"
-        line = [
-            sys.executable,
-            "-m",
-            "diglot",
-            "run",
-            "mlp",
-            "--backend",
-            "torch",
-            "--steps",
-            "600",
-            "--out",
-            str(out),
-        ]
+        line = f"run mlp --backend {side} --steps {steps} --out {out}".split()
         patch = "import diglot.run_side as r; r.EVERY = 0.01; from diglot.cli import main; main()"
-        process = subprocess.Popen([sys.executable, "-c", patch, *line[3:]], stdout=subprocess.DEVNULL)
-        while not (out / "torch" / PROGRESS).exists() and process.poll() is None:
-            time.sleep(0.05)
-        os.kill(process.pid, signal.SIGKILL)
+        process = subprocess.Popen([sys.executable, "-c", patch, *line], stdout=subprocess.DEVNULL)
+        while not (out / side / PROGRESS).exists() and process.poll() is None:
+            time.sleep(0.02)
+        process.kill()
         self.assertEqual(process.wait(), -signal.SIGKILL)
-        step = kept(out / "torch")[0]["step"]  # type: ignore[index]
-        self.assertLess(step, 600)
-        done = subprocess.run(line, capture_output=True, text=True)
+        step = kept(out / side)[0]["step"]  # type: ignore[index]
+        self.assertLess(step, steps)
+        done = subprocess.run([sys.executable, "-m", "diglot", *line], capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
-        whole = self.ran("torch", self.request("whole", fields={}, steps=600))
-        found = diglot.load(out / "torch" / "model.safetensors")[1]
+        whole = self.ran(side, self.request("whole", fields={}, steps=steps))
+        found = diglot.load(out / side / "model.safetensors")[1]
         self.assertTrue(same(diglot.load(whole / "model.safetensors")[1], found))
+
+    @parameterized.expand([(name, side) for name in ("dqn_small", "policy_gradient_small") for side in SIDES])
+    def test_an_environment_goes_on(self, name: str, side: str) -> None:
+        """In the middle of an episode, behind some updates: weights, slots, replay memory and history, to the bit."""
+        whole = self.ran(side, self.request("whole", name=name, fields={}, steps=130))
+        self.ran(side, self.request("parts", name=name, fields={}, steps=93))
+        parts = self.ran(side, self.request("parts", name=name, fields={}, steps=130))
+        (note, arrays), (other, theirs) = kept(whole), kept(parts)  # type: ignore[misc]
+        self.assertEqual((note, list(arrays)), (other, list(theirs)))
+        self.assertTrue(all(np.array_equal(arrays[name], theirs[name]) for name in arrays))
+        self.assertIn("history.loss", arrays)
+
+    def test_an_interruption_waits_for_the_step(self) -> None:
+        request = self.request("parts")
+        folder = self.folder / "parts" / "torch"
+        folder.mkdir(parents=True)
+        run = Run(request, "torch")
+        do = run.learner.do
+
+        def interrupted(verb: str, arrays: Any, step: int = 0) -> Any:
+            if step == 4:
+                os.kill(os.getpid(), signal.SIGINT)
+            return do(verb, arrays, step)
+
+        run.learner.do = interrupted
+        with self.assertRaises(KeyboardInterrupt):
+            run.go(lambda step, found: None)
+        self.assertEqual(kept(folder)[0]["step"], 5)  # type: ignore[index]
+        whole, parts = self.ran("torch", self.request("whole")), self.ran("torch", request)
+        self.assertTrue(same(diglot.load(whole / "model.safetensors")[1], diglot.load(parts / "model.safetensors")[1]))
+
+    def test_an_error_leaves_what_was_kept(self) -> None:
+        folder = self.ran("torch", self.request(steps=3))
+        before = (folder / PROGRESS).read_bytes()
+        run = Run(self.request(), "torch")
+        run.learner.do = mock.Mock(side_effect=MemoryError("none left"))
+        with self.assertRaises(MemoryError):
+            run.go(lambda step, found: None)
+        self.assertEqual((folder / PROGRESS).read_bytes(), before)
 
     def test_both_sides_beside_each_other(self) -> None:
         line = ["run", "mlp", "--steps", "4", "--out", str(self.folder / "both")]
@@ -113,7 +142,7 @@ class Running(InFolder):
         folder = self.ran("torch", self.request(steps=3))
         before = (folder / PROGRESS).read_bytes()
         self.assertIn("its seed is 0 and not 1; choose another folder", self.sentence(self.request(seed=1)))
-        self.assertIn("its fields is", self.sentence(self.request(fields={})))
+        self.assertIn("its hidden_dims is [6] and not [64, 32]", self.sentence(self.request(fields={})))
         self.assertIn("a run of 3 steps, longer than 2", self.sentence(self.request(steps=2)))
         self.assertEqual((folder / PROGRESS).read_bytes(), before)
 
@@ -135,6 +164,10 @@ class Running(InFolder):
             ("self_attention", {}, "diglot run has no data for 'self_attention'; it trains mlp, resnet"),
             ("vaee", {}, "did you mean 'vae'"),
             ("vae", {"image_size": 30}, "image_size 30 is not a multiple of 4"),
+            ("vae", {"image_size": 32}, "those of the data have (28, 28, 1); resize them, or set image_size=28"),
+            ("vae_small", {}, "or set image_size=28 and in_channels=1"),
+            ("diffusion", {"num_classes": 4}, "num_classes is 4, and the data has a label 9; set num_classes=10"),
+            ("dqn", {"environment": "Pendulum-v1"}, "continuous actions"),
             ("mlp", {"colour": 1}, "mlp has no field 'colour'"),
         ]
     )

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ..core import registry
-from ..core.learning import STEP, Training
+from ..core.learning import STEP, Training, under
 from ..core.noise import Noise
 from ..core.technique import Arrays
 from .backend import as_array, get_state, loss_of, running, set_state, sibling, spec_of, to_tensor, trainable
@@ -82,17 +82,17 @@ class Learner:
         for name, optimizer in self.optimizers.items():
             for index, slots in optimizer.state_dict()["state"].items():
                 for key, value in slots.items():
-                    if torch.is_tensor(value):  # RMSprop and the like keep None where they keep nothing
+                    if value is not None:  # as some optimizers keep where they keep nothing
                         result[f"optimizers.{name}.{index}.{key}"] = as_array(value).copy()
         return result
 
     def restore(self, kept: Arrays) -> None:
-        set_state(self.model, _under(kept, "model"))
+        set_state(self.model, under(kept, "model"))
         for name, other in self.copies.items():
-            set_state(other, _under(kept, f"copies.{name}"))
+            set_state(other, under(kept, f"copies.{name}"))
         for name, optimizer in self.optimizers.items():
             state: dict[int, dict[str, Any]] = {}
-            for path, array in _under(kept, f"optimizers.{name}").items():
+            for path, array in under(kept, f"optimizers.{name}").items():
                 index, _, key = path.partition(".")
                 state.setdefault(int(index), {})[key] = torch.from_numpy(np.array(array))
             optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
@@ -116,8 +116,3 @@ class SupervisedLearner(Learner):
     def evaluate(self, *batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         given = self.model(*batch[:-1])
         return loss_of(self.model, batch, self.loss), given[0] if isinstance(given, tuple) else given
-
-
-def _under(kept: Arrays, prefix: str) -> Arrays:
-    """The arrays whose names start with a prefix, without it."""
-    return {name.removeprefix(f"{prefix}."): array for name, array in kept.items() if name.startswith(f"{prefix}.")}

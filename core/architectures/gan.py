@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ..digit_score import confidence
-from ..errors import SpecError
 from ..field import choice, fraction, non_negative, positive, sizes, whole
 from ..learning import Course, Learner, LearningSpec, Picture, Verb, scalar
 from ..noise import Noise
@@ -208,12 +207,11 @@ class GAN(LearningSpec):
 
     def objective(self) -> AdversarialLoss:
         """What the two minimise against each other."""
-        return AdversarialLoss(form=self.form, smoothing=self.smoothing, penalty=self.penalty)
+        return self.part_of(AdversarialLoss)
 
     def optimizers(self) -> dict[str, tuple[Technique, str]]:
-        shared = {name: getattr(self, name) for name in ("beta_1", "beta_2", "epsilon")}
         rates = {"discriminator": self.discriminator_rate, "generator": self.generator_rate}
-        return {name: (Adam(learning_rate=rate, **shared), name) for name, rate in rates.items()}
+        return {name: (self.part_of(Adam, learning_rate=rate), name) for name, rate in rates.items()}
 
     def verbs(self) -> dict[str, Verb]:
         """The loss of the discriminator is told without the penalty, which is then told beside it."""
@@ -230,12 +228,6 @@ class GAN(LearningSpec):
         }
 
     def course(self, data: Arrays, noise: Noise) -> Course:
-        found, wanted = data["images"].shape[1:], self._images("images").shape[1:]
-        if found != wanted:
-            raise SpecError(
-                f"gan: its transposed convolutions give images of shape {wanted}, and those of the data have {found}; "
-                f"resize the images, or set image_size and in_channels to theirs"
-            )
         return Contest(self, data, noise)
 
     def lesson(self, rng: np.random.Generator) -> Arrays:

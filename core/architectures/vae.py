@@ -138,11 +138,10 @@ class VAE(LearningSpec):
 
     def objective(self) -> NegativeELBO:
         """What the training minimises."""
-        return NegativeELBO(likelihood=self.likelihood, std=self.std, beta=self.beta)
+        return self.part_of(NegativeELBO)
 
     def optimizers(self) -> dict[str, tuple[Technique, str]]:
-        names = ("learning_rate", "beta_1", "beta_2", "epsilon")
-        return {"network": (Adam(**{name: getattr(self, name) for name in names}), "")}
+        return {"network": (self.part_of(Adam), "")}
 
     def verbs(self) -> dict[str, Verb]:
         losses = tuple(map(scalar, ("loss", "reconstruction", "kl")))
@@ -234,7 +233,7 @@ class Reconstruction(Course):
             "reconstructions": Picture("grid", np.stack([first, self._seen(learner, means[:SHOWN])])),
             "interpolation": Picture("grid", np.stack(walks)),
         }
-        if "held_out_labels" in self.data:
+        if "held_out_labels" in self.data and self.spec.latent_dim > 1:
             found["latents"] = Picture("points", means[:, :2], self.data["held_out_labels"])
         if self.spec.latent_dim == 2:
             line = np.linspace(-2, 2, 2 * SHOWN)
