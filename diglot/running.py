@@ -172,7 +172,7 @@ def _tell(request: Request, sides: tuple[str, ...]) -> None:
         histories = {side: _history(folder / side) for side in sides}
         curves(histories, folder / "curves.png")
         for line in parted(histories):
-            console.print(line, highlight=False)
+            console.print(line, highlight=False, soft_wrap=True)
     console.print(f"models, scores, curves and pictures are in {folder}/", highlight=False, soft_wrap=True)
 
 
@@ -192,5 +192,5 @@ def parted(histories: Mapping[str, Any]) -> Iterator[str]:
             same = "the same at every step" if low == parting.MOST else f"{low:.1f} digits the same at every step"
             yield f"{shared.name}: {same}"
         else:
-            began = f"the first step has {shared.digits[0]:.1f} digits the same"
+            began = f"at first {shared.digits[0]:.1f} digits are the same"
             yield f"{shared.name}: parts at step {shared.parted}, with fewer than {verdict.PARTED:.0f}; {began}"
