@@ -267,9 +267,11 @@ def maml(spec: Any) -> dict[str, Step]:
     optimizer = keras.optimizers.Adam(spec.learning_rate)
     optimizer.build(weights)
 
+    activation = keras.activations.get(spec.activation)
+
     def predicted(values: Any, x: Any) -> Any:
         for index in range(0, len(values) - 2, 2):
-            x = tf.nn.relu(x @ values[index] + values[index + 1])
+            x = activation(x @ values[index] + values[index + 1])
         return x @ values[-2] + values[-1]
 
     def of_task(task: Any) -> Any:

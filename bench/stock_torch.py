@@ -193,8 +193,8 @@ def diffusion(spec: Any) -> dict[str, Step]:
     return {"step": step}
 
 
-def dense(*widths: int) -> nn.Sequential:
-    layers = [layer for pair in pairwise(widths) for layer in (nn.Linear(*pair), nn.ReLU())]
+def dense(*widths: int, activation: Any = nn.ReLU) -> nn.Sequential:
+    layers = [layer for pair in pairwise(widths) for layer in (nn.Linear(*pair), activation())]
     return nn.Sequential(*layers[:-1])
 
 
@@ -243,7 +243,8 @@ def policy_gradient(spec: Any) -> dict[str, Step]:
 
 
 def maml(spec: Any) -> dict[str, Step]:
-    network = dense(spec.in_features, *spec.hidden_dims, spec.out_features)
+    activation = {"relu": nn.ReLU, "tanh": nn.Tanh}[spec.activation]
+    network = dense(spec.in_features, *spec.hidden_dims, spec.out_features, activation=activation)
     optimizer = torch.optim.Adam(network.parameters(), lr=spec.learning_rate)
 
     def step(arrays: dict[str, Any]) -> float:
