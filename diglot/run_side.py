@@ -146,7 +146,7 @@ class Run:
         with checkpoint.replacing(self.folder / SCORES) as file:
             file.write(json.dumps({"steps": self.step, **scores}, indent=1).encode() + b"\n")
         for name, picture in self.course.pictures(self.learner).items():
-            drawing.draw(picture, name, self.folder / f"{name}.png")
+            drawing.draw(picture, name, self.folder / f"{name.replace(' ', '-')}.png")
         drawing.curves({self.side: series(self._told())}, self.folder / "curves.png")
 
 
