@@ -14,6 +14,7 @@ from .noise import Noise
 from .technique import Arrays
 
 SHOWN = 10
+SAMPLERS = "ddpm", "ddim"
 
 
 class Denoising(Course):
@@ -22,7 +23,12 @@ class Denoising(Course):
     `held_out` and `held_out_labels` are scored, by a classifier that learns the real images.
     """
 
+    def __init__(self, spec: Any, data: Arrays, noise: Noise) -> None:
+        super().__init__(spec, data, noise)
+        self._drawn: tuple[Learner, dict[str, Arrays]] | None = None
+
     def take(self, learner: Learner, step: int) -> Arrays:
+        self._drawn = None
         rows = self.rows("images", step, self.spec.batch_size)
         return learner.do("step", self._batch("images", "labels", rows, step), step)
 
@@ -38,7 +44,7 @@ class Denoising(Course):
 
     def finish(self, learner: Learner) -> Arrays:
         labels = np.arange(self.spec.num_classes or 4)
-        return {f"{sampler} samples": self.walk(learner, sampler, labels)[-1] for sampler in ("ddpm", "ddim")}
+        return {f"{sampler} samples": self.walk(learner, sampler, labels)[-1] for sampler in SAMPLERS}
 
     def walk(self, learner: Learner, sampler: str, labels: NDArray[np.int64]) -> list[NDArray[Any]]:
         """From noise to a sample for each label, with every step between."""
@@ -65,22 +71,29 @@ class Denoising(Course):
         found = {"held-out loss": float(np.average(losses, weights=[len(rows) for rows in parts]))}
         if "labels" not in self.data:
             return found
-        data = self.data
-        for sampler in ("ddpm", "ddim"):
-            samples = self._seen(self.walk(learner, sampler, self._asked())[-1])
-            scored = confidence(data["images"], data["labels"], held_out, data["held_out_labels"], samples)
-            found |= {name.replace("samples", f"{sampler} samples"): value for name, value in scored.items()}
-        return found
+        images, labels, held_out_labels = (self.data[name] for name in ("images", "labels", "held_out_labels"))
+        samples = {f"{sampler} samples": shown["samples"] for sampler, shown in self._shown(learner).items()}
+        wanted = self._asked() if self.spec.num_classes else None
+        return found | confidence(images, labels, held_out, held_out_labels, samples, wanted)
 
     def pictures(self, learner: Learner) -> Mapping[str, Picture]:
-        asked, found = self._asked(), {}
-        for sampler in ("ddpm", "ddim"):
-            walked = self.walk(learner, sampler, asked)
-            found[f"{sampler} samples"] = Picture("grid", self._rows(self._seen(walked[-1])))
-            chosen = np.linspace(0, len(walked) - 1, SHOWN).round().astype(int)
-            strip = [self._seen(walked[index][::SHOWN]) for index in chosen]
-            found[f"{sampler} denoising"] = Picture("grid", np.stack(strip, axis=1))
+        found = {}
+        for sampler, shown in self._shown(learner).items():
+            found[f"{sampler} samples"] = Picture("grid", self._rows(shown["samples"]))
+            found[f"{sampler} denoising"] = Picture("grid", shown["strip"])
         return found
+
+    def _shown(self, learner: Learner) -> dict[str, Arrays]:
+        """Of each sampler the `samples`, and a `strip` of how some came about: drawn once, until the next step."""
+        if self._drawn is None or self._drawn[0] is not learner:
+            self._drawn = learner, {sampler: self._sampled(learner, sampler) for sampler in SAMPLERS}
+        return self._drawn[1]
+
+    def _sampled(self, learner: Learner, sampler: str) -> Arrays:
+        walked = self.walk(learner, sampler, self._asked())
+        chosen = np.linspace(0, len(walked) - 1, SHOWN).round().astype(int)
+        strip = np.stack([self._seen(walked[index][::SHOWN]) for index in chosen], axis=1)
+        return {"samples": self._seen(walked[-1]), "strip": strip}
 
     def _asked(self) -> NDArray[np.int64]:
         """Ten of each class, or as many without."""

@@ -1,7 +1,8 @@
 """What meta-learners have in common: a network that adapts to a task by gradient steps, and the tasks it learns from.
 
 Beside it a copy named `joint` is trained on the same points of the same tasks, by ordinary gradients: what the network
-comes to without meta-learning.
+comes to without meta-learning. Of digits it learns nothing, since each task has its classes in another order, so there
+it is compared between the sides and not scored.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from .noise import Noise
 from .parts import VECTOR, nested
 from .spec import Part, Spec, Tensor
 from .technique import Arrays, Technique
+from .techniques.adam import Adam
 
 AMPLITUDES, PHASES, REACH = (0.1, 5.0), (0.0, np.pi), 5.0
 CLASSES, HELD_OUT, PIXELS = 10, 3, 64
@@ -119,9 +121,7 @@ class MetaSpec(LearningSpec):
 
     def adam(self) -> Technique:
         """What moves the joint network, and the other one where nothing else does."""
-        names = ("learning_rate", "beta_1", "beta_2", "epsilon")
-        found: Technique = registry.make("adam", **{name: getattr(self, name) for name in names})
-        return found
+        return self.part_of(Adam)
 
     def samples(self, name: str, axes: str = POINTS, shape: tuple[int | None, ...] = (None, None)) -> Samples:
         """Inputs and targets of these axes and sizes, the last left out; the sizes count samples of each class."""
@@ -241,19 +241,26 @@ class Tasks(Course):
 
     def scores(self, learner: Learner) -> Mapping[str, float]:
         word = "error" if self.spec.family == "sinusoids" else "share of wrong classes"
-        adapted, joint = self.errors(learner, "adapt"), self.errors(learner, "adapt_joint")
+        curves = self._curves(learner)
         found: dict[str, float] = {}
         for steps in (number for number in COUNTED if number <= self.spec.evaluation_steps):
             after = f"after {steps} gradient step{'s' * (steps != 1)}"
-            found[f"{word} {after}"] = float(adapted[steps])
-            found[f"{word} of joint training {after}"] = float(joint[steps])
-            found[f"joint training's {word} / its own, {after}"] = float(joint[steps] / adapted[steps])
+            adapted = found[f"{word} {after}"] = float(curves["adapted"][steps])
+            if "joint" in curves:
+                joint = found[f"{word} of joint training {after}"] = float(curves["joint"][steps])
+                found[f"joint training's {word} / its own, {after}"] = joint / adapted
         return found
 
+    def _curves(self, learner: Learner) -> dict[str, NDArray[Any]]:
+        """What is to be compared of `errors`, by name."""
+        verbs = {"adapted": "adapt", **({"joint": "adapt_joint"} if self.spec.family == "sinusoids" else {})}
+        return {name: self.errors(learner, verb) for name, verb in verbs.items()}
+
     def pictures(self, learner: Learner) -> Mapping[str, Picture]:
-        curves = [self.errors(learner, verb) for verb in ("adapt", "adapt_joint")]
-        steps = np.arange(len(curves[0]))
-        result = {"error by gradient steps": Picture("lines", np.stack([steps, *curves], 1), ("adapted", "joint"))}
+        curves = self._curves(learner)
+        steps = np.arange(len(curves["adapted"]))
+        values = np.stack([steps, *curves.values()], 1)
+        result = {"error by gradient steps": Picture("lines", values, tuple(curves))}
         if self.spec.family == "sinusoids":
             support, (x, y) = (tuple(array[:SHOWN] for array in found) for found in self._held_out())
             found = [self.asked(learner, verb, support, x)[..., 0] for verb in ("adapt", "adapt_joint")]

@@ -68,13 +68,17 @@ class Learner(learning.Learner):
 
     def __init__(self, model: MetaNetwork, noise: Noise | None = None, training: Any = None) -> None:
         super().__init__(model, noise, training)
-        rule = self.spec.adam()
-        with running(model, None):
-            self.weights["joint"] = list(trainable(self.copies["joint"], self.spec).values())
-            self.optimizers["joint"] = sibling(rule).build(rule, self.weights["joint"])
-            self.optimizers["joint"]._all_reduce_sum_gradients = list  # as in the base
-        self._built["joint"] = [variable.numpy() for variable in self.optimizers["joint"].variables]
         model.compile(self.optimizers["network"])
+
+    def restart(self) -> None:
+        if "joint" not in self.optimizers:
+            rule = self.spec.adam()
+            with running(self.model, None):
+                self.weights["joint"] = list(trainable(self.copies["joint"], self.spec).values())
+                self.optimizers["joint"] = sibling(rule).build(rule, self.weights["joint"])
+                self.optimizers["joint"]._all_reduce_sum_gradients = list  # as in the base
+            self._built["joint"] = [variable.numpy() for variable in self.optimizers["joint"].variables]
+        super().restart()
 
     def state(self) -> Arrays:
         result = super().state()

@@ -8,6 +8,7 @@ import keras
 
 from ..core import registry
 from ..core.spec import Spec
+from .means import Means
 from .precision import precision
 from .refusal import refused
 
@@ -17,12 +18,25 @@ LENGTHS = ("time", "queries", "keys")
 class SpecModel(keras.Model):
     """A `keras.Model` that carries its spec. Its configuration is the spec's name, fields and precision.
 
-    A network of several inputs may be given them together as well, by name or in their order, as `fit` does.
+    A network of several inputs may be given them together as well, by name or in their order, as `fit` does. One with
+    steps of its own names in `REPORTED` what they tell `fit` and `evaluate`.
     """
+
+    REPORTED: tuple[str, ...] = ()
 
     def __init__(self, spec: Spec) -> None:
         super().__init__(name=spec.name)
         self.spec = spec
+        self.means = Means(self.REPORTED)
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """What Keras sets back before every epoch."""
+        return [*super().metrics, *self.means.metrics]
+
+    def reported(self, data: Any, *losses: Any) -> dict[str, Any]:
+        """What a step on these samples gives to Keras: of each loss in `REPORTED`, the mean of the epoch so far."""
+        return self.means.take(data, losses)
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         if len(inputs) == 1 and isinstance(inputs[0], dict):

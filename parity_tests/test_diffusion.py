@@ -31,6 +31,7 @@ REFUSED = (
     ("heads that do not divide", {"num_heads": 5}, "does not divide the last width"),
     ("an odd first width", {"widths": (9, 18), "groups": 3, "num_heads": 2}, "is odd"),
     ("guidance without classes", {"num_classes": 0}, "needs classes"),
+    ("guidance where no label is left out", {"label_dropout": 0.0}, "give a label_dropout above 0"),
     ("more sampling steps than times", {"sampling_steps": 101}, "give at most as many"),
     ("too random a DDIM", {"eta": 1.5}, "eta 1.5 is above 1"),
     ("a schedule that falls", {"beta_start": 0.5, "beta_end": 0.1}, "not above beta_end"),

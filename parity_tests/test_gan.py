@@ -146,12 +146,14 @@ class Score(unittest.TestCase):
         patterns = np.eye(16).reshape(16, 4, 4, 1)[:3]
         labels = rng.integers(3, size=120)
         images = patterns[labels] + 0.01 * rng.random((120, 4, 4, 1))
-        found = confidence(images[:90], labels[:90], images[90:], labels[90:], images[90:][labels[90:] > 0])
+        some = images[90:][labels[90:] > 0][:4]
+        samples, asked = {"some": some, "noise": np.full((4, 4, 4, 1), 1 / 16)}, labels[90:][labels[90:] > 0][:4]
+        wanted = np.array([*asked[:3], 3 - asked[3]])
+        found = confidence(images[:90], labels[:90], images[90:], labels[90:], samples, wanted)
         self.assertEqual(found["classifier accuracy"], 1.0)
-        self.assertEqual(found["confident on samples"], 1.0)
-        self.assertEqual(found["classes among samples"], 2.0)
-        noise = confidence(images[:90], labels[:90], images[90:], labels[90:], np.full((4, 4, 4, 1), 1 / 16))
-        self.assertEqual((noise["confident on samples"], noise["classes among samples"]), (0.0, 0.0))
+        self.assertEqual((found["confident on some"], found["classes among some"]), (1.0, 2.0))
+        self.assertEqual(found["some of the class asked for"], 0.75)
+        self.assertEqual((found["confident on noise"], found["classes among noise"]), (0.0, 0.0))
 
 
 if __name__ == "__main__":

@@ -5,15 +5,20 @@ from __future__ import annotations
 import unittest
 from typing import Any
 
+import keras
 import numpy as np
-from diglot.core import backend, registry
+import tensorflow as tf
+from diglot.core import backend, floor, registry
 from diglot.core.backend import SIDES
 from diglot.core.learning import LearningSpec, study
 from diglot.core.noise import Noise, generator
-from diglot.core.spec import Spec
+from diglot.core.spec import Spec, Tensor
 from diglot.core.state import random_state
 from diglot.core.technique import Arrays
+from diglot.core.verdict import Verdict
 from parameterized import parameterized
+
+from .agreement import agreement
 
 STEPS = {"dqn": 100, "policy_gradient": 40}  # behind the first updates
 NAMES = [name for name in registry.architectures() if issubclass(registry.classes()[name], LearningSpec)]
@@ -32,6 +37,12 @@ def started(spec: Any, side: str, steps: int = 0) -> tuple[Any, Any, Any]:
     for step in range(steps):
         course.take(learner, step)
     return model, learner, course
+
+
+def random(tensor: Tensor, count: int) -> Any:
+    """Samples of a tensor that a verb takes."""
+    rng, shape = generator(0, tensor.name), (count, *tensor.shape[1:])
+    return rng.integers(tensor.high, size=shape) if tensor.dtype == "int" else rng.random(shape, np.float32)
 
 
 def copied(arrays: Arrays) -> Arrays:
@@ -103,8 +114,6 @@ class OrdinaryFit(unittest.TestCase):
     """Keras's own `fit` trains by the model's `train_step`, and draws by itself what it is not given."""
 
     def test_vae(self) -> None:
-        import keras
-
         spec: Spec = registry.make("vae_small")
         model = backend.load("keras").build(spec)
         images = generator(0, "images").random((12, 8, 8, 1)).astype(np.float32)
@@ -113,6 +122,30 @@ class OrdinaryFit(unittest.TestCase):
         self.assertEqual(set(history), {"loss", "reconstruction", "kl"})
         self.assertEqual(set(model.evaluate(images, batch_size=6, verbose=0, return_dict=True)), set(history))
         self.assertEqual(model.predict([images, np.zeros((12, 3), np.float32)], verbose=0)[0].shape, images.shape)
+
+    @parameterized.expand([("vae_small",), ("maml_small",), ("reptile_small_digits",)])
+    def test_an_evaluation_in_parts_is_that_of_the_whole(self, name: str) -> None:
+        spec = registry.make(name)
+        step, model = spec.verbs()["step"], backend.load("keras").build(spec)
+        batch = tf.data.Dataset.from_tensor_slices(tuple(random(tensor, 12) for tensor in step.takes))
+        model.compile("sgd")
+        whole, parts = (model.evaluate(batch.batch(size), verbose=0, return_dict=True) for size in (12, 8))
+        self.assertEqual(set(whole), {tensor.name for tensor in step.gives})
+        for key, value in whole.items():
+            self.assertEqual(agreement(value, parts[key], floor.WIDE).verdict, Verdict.EQUAL, key)
+
+    @parameterized.expand([("vae",), ("gan",), ("diffusion",), ("maml",), ("reptile",)])
+    def test_a_step_reports_means_over_the_samples_of_the_epoch(self, name: str) -> None:
+        model = backend.load("keras").build(small(name))
+        model.compile()
+        for _ in range(2):
+            model.reset_metrics()
+            model.reported((np.zeros((2, 3)), np.zeros((2, 1))), *range(len(model.REPORTED)))
+            found = model.reported(np.zeros((6, 3)), *(4 * place for place in range(len(model.REPORTED))))
+            means = {key: value.numpy().item() for key, value in found.items()}
+            self.assertEqual(means, {key: 3.25 * place for place, key in enumerate(model.REPORTED)})
+        weights = sum(weight.size for weight in model.spec.weights())
+        self.assertEqual(sum(int(np.prod(weight.shape)) for weight in model.weights), weights)
 
 
 if __name__ == "__main__":

@@ -106,6 +106,21 @@ class Oracles(unittest.TestCase):
         self.assertLess(history["query_loss"][1], history["query_loss"][0])
 
 
+class Scores(unittest.TestCase):
+    def test_joint_training_is_scored_where_it_can_learn(self) -> None:
+        for name, joint in (("maml_small", True), ("maml_small_digits", False)):
+            learner, course = prepared(name, "torch")
+            self.assertEqual(any("joint" in score for score in course.scores(learner)), joint)
+            self.assertEqual("joint" in course.pictures(learner)["error by gradient steps"].labels, joint)
+
+    @parameterized.expand([(side,) for side in SIDES])
+    def test_slots_are_zero_before_the_first_step(self, side: str) -> None:
+        learner, _ = prepared("maml_small", side)
+        slots = {name: array for name, array in learner.state().items() if " of " in name}
+        self.assertEqual(len(slots), 4 * len(learner.weights["joint"]))
+        self.assertFalse(any(array.any() for array in slots.values()))
+
+
 class Drawn(unittest.TestCase):
     def test_sinusoids(self) -> None:
         course = registry.make("maml").course({}, Noise(0))

@@ -73,7 +73,7 @@ class Learner(learning.Learner):
 
     def state(self) -> Arrays:
         result = super().state()
-        for slot, tensors in sibling(self.spec.adam()).slots(self.optimizers["joint"], self.weights["joint"]).items():
+        for slot, tensors in self._slots("joint", self.spec.adam()).items():
             for weight, tensor in zip(trainable(self.model, self.spec), tensors, strict=True):
                 array = to_canonical(as_array(tensor).copy(), weight.axes, weight.factors)
                 result[f"joint {slot} of {weight.name}"] = array

@@ -60,14 +60,14 @@ class Diffusion(LearningSpec):
         batch_size: images of a training step.
 
     Departs from paper: Ho et al. concatenate sines and cosines as here, but with frequencies down to exactly 1 / 10000;
-    these are those of the Transformer. Attention has no biases, nor has the first convolution of a block, since the
-    embedding that is added to it has one.
+    these are those of the Transformer. Attention is at the lowest resolution alone, and blocks have no dropout.
+    Attention has no biases, nor has the first convolution of a block, since the embedding that is added to it has one.
 
     Departs from the document: its `call` is given images, draws float times, never adds the noise that it draws, and
     has no loss and no sampler.
 
     Raises SpecError for an image that cannot be halved between the levels, for groups that do not fit the widths, heads
-    that do not fit the last one, an odd first one, and guidance without classes.
+    that do not fit the last one, an odd first one, and guidance without classes or where no label is ever left out.
 
     Frameworks differ: group normalisation has epsilon 1e-5 in PyTorch and 1e-3 in Keras. Keras's `fit` keeps no
     average of the weights unless the optimizer is built with `use_ema`.
@@ -142,6 +142,7 @@ class Diffusion(LearningSpec):
     RUN_STEPS: ClassVar[int] = 1500
 
     def constraints(self) -> Iterator[str]:
+        self.process()
         times = 2 ** (len(self.widths) - 1)
         if self.image_size % times:
             yield (
@@ -159,7 +160,11 @@ class Diffusion(LearningSpec):
             yield f"num_heads {self.num_heads} does not divide the last width, {self.widths[-1]}"
         if self.guidance and not self.num_classes:
             yield f"guidance {self.guidance} needs classes; set it to 0, or give num_classes"
-        self.process()
+        if self.guidance and not self.label_dropout:
+            yield (
+                f"guidance {self.guidance} asks for predictions without labels, which label_dropout 0 never trains; "
+                "give a label_dropout above 0, or set guidance to 0"
+            )
 
     @property
     def hidden(self) -> int:
@@ -239,19 +244,14 @@ class Diffusion(LearningSpec):
 
     def process(self) -> GaussianDiffusion:
         """The forward process and the samplers."""
-        return GaussianDiffusion(**self._of(GaussianDiffusion))
+        return self.part_of(GaussianDiffusion)
 
     def average(self) -> ExponentialMovingAverage:
         """How the copy follows the weights."""
         return ExponentialMovingAverage(decay=self.ema_decay, warmup=self.ema_warmup)
 
     def optimizers(self) -> dict[str, tuple[Technique, str]]:
-        return {"network": (Adam(**self._of(Adam)), "")}
-
-    def _of(self, technique: type[Technique]) -> dict[str, Any]:
-        """The fields that a technique and this network have in common."""
-        shared = self.fields()
-        return {name: shared[name] for name in technique.__dataclass_fields__ if name in shared}
+        return {"network": (self.part_of(Adam), "")}
 
     def verbs(self) -> dict[str, Verb]:
         images, times, *labels = self.inputs()

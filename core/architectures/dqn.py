@@ -136,7 +136,7 @@ class DQN(LearningSpec):
     RUN_STEPS: ClassVar[int] = 25_000
 
     def constraints(self) -> Iterator[str]:
-        yield from self.objective().constraints()
+        self.objective()
         for name in ("exploration_start", "exploration_end", "tau"):
             if getattr(self, name) > 1:
                 yield f"{name} {getattr(self, name)} is a share; give at most 1"
@@ -168,11 +168,10 @@ class DQN(LearningSpec):
 
     def objective(self) -> TemporalDifference:
         """What the training minimises."""
-        return TemporalDifference(discount=self.discount, double=self.double, delta=self.delta)
+        return self.part_of(TemporalDifference)
 
     def optimizers(self) -> dict[str, tuple[Technique, str]]:
-        names = ("learning_rate", "beta_1", "beta_2", "epsilon")
-        return {"network": (Adam(**{name: getattr(self, name) for name in names}), "")}
+        return {"network": (self.part_of(Adam), "")}
 
     def verbs(self) -> dict[str, Verb]:
         batch = "batch", (None,)

@@ -304,7 +304,7 @@ class Contest(Course):
         images, labels, held_out, held_out_labels = (
             self.data[name] for name in ("images", "labels", "held_out", "held_out_labels")
         )
-        return confidence(images, labels, held_out, held_out_labels, self.samples(learner, SCORED))
+        return confidence(images, labels, held_out, held_out_labels, {"samples": self.samples(learner, SCORED)})
 
     def pictures(self, learner: Learner) -> Mapping[str, Picture]:
         latents = self._latents(SHOWN * SHOWN)

@@ -117,7 +117,8 @@ class PolicyGradient(LearningSpec):
     RUN_STEPS: ClassVar[int] = 20_000
 
     def constraints(self) -> Iterator[str]:
-        yield from self.judged().constraints()
+        self.judged()
+        yield from super().constraints()
 
     def inputs(self) -> tuple[Tensor, ...]:
         return (Tensor("observations", VECTOR, (None, self.observation_size)),)
@@ -143,20 +144,19 @@ class PolicyGradient(LearningSpec):
     def judged(self) -> Advantages:
         """How good an action was."""
         share = self.gae_lambda if self.algorithm == "actor_critic" else 1.0
-        return Advantages(discount=self.discount, gae_lambda=share, normalised=self.normalised, epsilon=1e-8)
+        return self.part_of(Advantages, gae_lambda=share, epsilon=1e-8)
 
     def objective(self) -> PolicyLoss:
         """What the training minimises."""
-        return PolicyLoss(value_weight=self.value_weight, entropy_weight=self.entropy_weight)
+        return self.part_of(PolicyLoss)
 
     def clipping(self) -> ClipByGlobalNorm:
         """How large the gradients of a network may be."""
-        return ClipByGlobalNorm(max_norm=self.max_norm, epsilon=1e-6)
+        return self.part_of(ClipByGlobalNorm, epsilon=1e-6)
 
     def optimizers(self) -> dict[str, tuple[Technique, str]]:
-        fixed = {name: getattr(self, name) for name in ("beta_1", "beta_2", "epsilon")}
-        rates = self.learning_rate, self.critic_rate
-        return {name: (Adam(learning_rate=rate, **fixed), name) for name, rate in zip(NETWORKS, rates, strict=True)}
+        rates = zip(NETWORKS, (self.learning_rate, self.critic_rate), strict=True)
+        return {name: (self.part_of(Adam, learning_rate=rate), name) for name, rate in rates}
 
     def verbs(self) -> dict[str, Verb]:
         grid, shape = "time environments", (None, None)

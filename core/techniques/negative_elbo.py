@@ -31,7 +31,9 @@ class NegativeELBO(Technique):
     Departs from the document: it has no loss at all.
 
     Frameworks differ: Keras's `binary_crossentropy` averages over the last axis, and PyTorch's over everything unless
-    told to sum; with either mean the KL term weighs as many times too much as there are pixels.
+    told to sum; with either mean the KL term weighs as many times too much as there are pixels. PyTorch's
+    `gaussian_nll_loss` raises variances below 1e-6 to it and drops the constant unless asked, so the formula is written
+    out on both sides.
     """
 
     likelihood: str = choice("bernoulli", "gaussian")

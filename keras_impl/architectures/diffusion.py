@@ -22,6 +22,8 @@ from . import multi_head_attention
 
 @keras.saving.register_keras_serializable("diglot")
 class Diffusion(SpecModel):
+    REPORTED = ("loss",)
+
     def __init__(self, spec: Spec) -> None:
         super().__init__(spec)
         self.time = TimeEmbedding(spec)
@@ -88,11 +90,11 @@ class Diffusion(SpecModel):
 
         An average of the weights is the optimizer's, `use_ema`.
         """
-        return self._reported(self._learnt(*self._drawn(data)))
+        return self.reported(data, self._learnt(*self._drawn(data)))
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """What `evaluate` calls, with a batch as `fit` has it."""
-        return self._reported(self.error(*self._drawn(data)))
+        return self.reported(data, self.error(*self._drawn(data)))
 
     def _learnt(self, *batch: Any) -> Any:
         with tf.GradientTape() as tape:
@@ -100,12 +102,6 @@ class Diffusion(SpecModel):
         weights = self.trainable_variables
         self.optimizer.apply(tape.gradient(loss, weights), weights)
         return loss
-
-    def _reported(self, loss: Any) -> dict[str, Any]:
-        """Keras reports the mean of an epoch, and where nothing tells it the losses, zero."""
-        for metric in self.metrics:
-            metric.update_state(loss)
-        return {metric.name: metric.result() for metric in self.metrics}
 
     def _drawn(self, data: Any) -> Any:
         """Images, noise, times, and where there are classes labels, and which of them are left out."""

@@ -21,6 +21,8 @@ from ..techniques import adversarial_loss, batch_norm, dropout
 
 @keras.saving.register_keras_serializable("diglot")
 class GAN(SpecModel):
+    REPORTED = ("generator_loss", "discriminator_loss", "penalty")
+
     def __init__(self, spec: Spec) -> None:
         super().__init__(spec)
         self.generator = Generator(spec)
@@ -67,20 +69,19 @@ class GAN(SpecModel):
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
 
     def train_step(self, images: Any) -> dict[str, Any]:
-        """What `fit` calls with a batch of images in [-1, 1]: all updates of one alternation, on draws of its own."""
+        """What `fit` calls with a batch of images in [-1, 1]: all updates of one alternation, on draws of its own.
+
+        All updates of the discriminator see these images, where the course and Gulrajani's algorithm 1 take new ones.
+        """
         for _ in range(self.spec.critic_steps):
             losses = self._update_discriminator(images, *self._drawn(images))
         latents, *_ = self._drawn(images)
-        return {"generator_loss": self._update_generator(latents), **self._told(losses)}
+        return self.reported(images, self._update_generator(latents), *losses)
 
     def test_step(self, images: Any) -> dict[str, Any]:
         """What `evaluate` calls: both losses in evaluation mode, without the penalty."""
         latents, *_ = self._drawn(images)
-        losses = self.discriminator_losses(images, latents)
-        return {"generator_loss": self.generator_loss(latents), **self._told(losses)}
-
-    def _told(self, losses: tuple[Any, ...]) -> dict[str, Any]:
-        return dict(zip(("discriminator_loss", "penalty"), losses, strict=False))
+        return self.reported(images, self.generator_loss(latents), *self.discriminator_losses(images, latents))
 
     def _drawn(self, images: Any) -> tuple[Any, ...]:
         """Latents for as many fakes as there are images, and shares where the loss asks for them."""

@@ -14,6 +14,8 @@ from .. import meta_learning
 
 @keras.saving.register_keras_serializable("diglot")
 class MAML(meta_learning.MetaNetwork):
+    REPORTED = ("support_loss", "query_loss")
+
     def losses(
         self, support_inputs: Any, support_targets: Any, query_inputs: Any, query_targets: Any
     ) -> tuple[Any, Any]:
@@ -30,20 +32,23 @@ class MAML(meta_learning.MetaNetwork):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """What `fit` calls with a batch of tasks: support inputs and targets, query inputs and targets."""
-        with tf.GradientTape() as tape:
-            before, after = self.losses(*data)
-        weights = self.trainable_variables
-        self.optimizer.apply(tape.gradient(after, weights), weights)
-        return {"support_loss": before, "query_loss": after}
+        return self.reported(data, *self._learnt(*data))
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """What `evaluate` calls."""
-        return dict(zip(("support_loss", "query_loss"), self.losses(*data), strict=True))
+        return self.reported(data, *self.losses(*data))
+
+    def _learnt(self, *tasks: Any) -> tuple[Any, Any]:
+        with tf.GradientTape() as tape:
+            before, after = self.losses(*tasks)
+        weights = self.trainable_variables
+        self.optimizer.apply(tape.gradient(after, weights), weights)
+        return before, after
 
 
 class Learner(meta_learning.Learner):
     def step(self, support_inputs: Any, support_targets: Any, query_inputs: Any, query_targets: Any) -> tuple[Any, Any]:
-        return tuple(self.model.train_step((support_inputs, support_targets, query_inputs, query_targets)).values())
+        return self.model._learnt(support_inputs, support_targets, query_inputs, query_targets)
 
 
 def build(spec: Spec) -> MAML:

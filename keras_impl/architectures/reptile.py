@@ -14,6 +14,8 @@ from .. import meta_learning
 
 @keras.saving.register_keras_serializable("diglot")
 class Reptile(meta_learning.MetaNetwork):
+    REPORTED = ("first_loss", "last_loss")
+
     def trained(self, inputs: Any, targets: Any) -> tuple[dict[str, Any], Any, Any]:
         """Mean weights after the steps of each task, and mean losses: before the first step, and after the last."""
         weights = self.own()
@@ -28,20 +30,23 @@ class Reptile(meta_learning.MetaNetwork):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """What `fit` calls with a batch of tasks: inputs and targets of each inner step."""
-        towards, first, last = self.trained(*data)
-        weights = self.network.trainable_variables
-        self.optimizer.apply([weight.value - towards[weight.path] for weight in weights], weights)
-        return {"first_loss": first, "last_loss": last}
+        return self.reported(data, *self._learnt(*data))
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """What `evaluate` calls."""
-        _, first, last = self.trained(*data)
-        return {"first_loss": first, "last_loss": last}
+        _, *losses = self.trained(*data)
+        return self.reported(data, *losses)
+
+    def _learnt(self, inputs: Any, targets: Any) -> tuple[Any, Any]:
+        towards, first, last = self.trained(inputs, targets)
+        weights = self.network.trainable_variables
+        self.optimizer.apply([weight.value - towards[weight.path] for weight in weights], weights)
+        return first, last
 
 
 class Learner(meta_learning.Learner):
     def step(self, inputs: Any, targets: Any) -> tuple[Any, Any]:
-        return tuple(self.model.train_step((inputs, targets)).values())
+        return self.model._learnt(inputs, targets)
 
 
 def build(spec: Spec) -> Reptile:

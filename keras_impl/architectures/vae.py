@@ -18,6 +18,8 @@ from ..techniques import negative_elbo
 
 @keras.saving.register_keras_serializable("diglot")
 class VAE(SpecModel):
+    REPORTED = ("loss", "reconstruction", "kl")
+
     def __init__(self, spec: Spec) -> None:
         super().__init__(spec)
         self.encoder = Encoder(spec)
@@ -35,17 +37,25 @@ class VAE(SpecModel):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """What `fit` calls with a batch of images; with (images, noise), the noise is not drawn."""
-        images, noise = data if isinstance(data, tuple) else (data, None)
+        return self.reported(data, *self._learnt(*self._drawn(data)))
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """What `evaluate` calls, with a batch as `fit` has it: the bound is of a sample, and not of the mean."""
+        return self.reported(data, *self.terms(*self._drawn(data)))
+
+    def _learnt(self, images: Any, noise: Any) -> tuple[Any, ...]:
         with tf.GradientTape() as tape:
             losses = self.terms(images, noise, training=True)
         weights = self.trainable_variables
         self.optimizer.apply(tape.gradient(losses[0], weights), weights)
-        return dict(zip(("loss", "reconstruction", "kl"), losses, strict=True))
+        return losses
 
-    def test_step(self, data: Any) -> dict[str, Any]:
-        """What `evaluate` calls: the bound at the mean of the latents, or with the noise given."""
-        images, noise = data if isinstance(data, tuple) else (data, None)
-        return dict(zip(("loss", "reconstruction", "kl"), self.terms(images, noise), strict=True))
+    def _drawn(self, data: Any) -> tuple[Any, Any]:
+        """Images and noise."""
+        if isinstance(data, tuple):
+            return data
+        shape = (ops.shape(data)[0], self.spec.latent_dim)
+        return data, keras.random.normal(shape, dtype=data.dtype, seed=self.sampling.seed_generator)
 
 
 class Encoder(layers.Layer):
@@ -105,7 +115,7 @@ class Learner(learning.Learner):
         model.compile(self.optimizers["network"])
 
     def step(self, images: Any, noise: Any) -> tuple[Any, ...]:
-        return tuple(self.model.train_step((images, noise)).values())
+        return self.model._learnt(images, noise)
 
     def terms(self, images: Any, noise: Any) -> tuple[Any, ...]:
         return self.model.terms(images, noise)

@@ -57,8 +57,9 @@ class Learner(learning.Learner):
         next_observations: torch.Tensor,
         terminated: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        next_values = self.copies["target"](next_observations)
-        next_online = self.model(next_observations) if self.spec.double else next_values
+        with torch.no_grad():
+            next_values = self.copies["target"](next_observations)
+            next_online = self.model(next_observations) if self.spec.double else next_values
         loss, targets = self.objective(self.model(observations), actions, rewards, terminated, next_values, next_online)
         self.optimizers["network"].zero_grad()
         loss.backward()
