@@ -7,6 +7,7 @@ unit in the last place, up or down by a seeded coin.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -40,13 +41,32 @@ def representable(arrays: Arrays) -> Arrays:
 
 
 def movement(base: Arrays, *others: Arrays) -> dict[str, float]:
-    """The largest movement of each float tensor, and at least one unit in the last place of its largest element."""
+    """The largest movement of each float tensor, and at least one unit in the last place of its largest element.
+
+    A tensor of which the movement leaves another shape, or nothing, has moved infinitely far.
+    """
     result = {}
     for name, array in base.items():
         if np.issubdtype(array.dtype, np.floating) and array.size and np.all(np.isfinite(array)):
-            moves = [float(np.max(np.abs(other[name] - array))) for other in others]
+            moves = [_distance(array, other.get(name)) for other in others]
             result[name] = float(np.max([*moves, np.spacing(np.max(np.abs(array)))]))  # where NaN stays NaN
     return result
+
+
+def _distance(array: NDArray[Any], other: NDArray[Any] | None) -> float:
+    return float(np.max(np.abs(other - array))) if other is not None and other.shape == array.shape else math.inf
+
+
+def decided(base: Arrays, moved: Arrays) -> list[str]:
+    """The tensors that rounding decides: whose shape, or whose discrete values, the movement changes."""
+    return [
+        name
+        for name in {**base, **moved}
+        if name not in base
+        or name not in moved
+        or base[name].shape != moved[name].shape
+        or not (np.issubdtype(base[name].dtype, np.floating) or np.array_equal(base[name], moved[name]))
+    ]
 
 
 def larger(one: dict[str, float], other: dict[str, float]) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """What of a training is at fault, where the network itself agrees: the first quantity that differs, in the first step.
 
+That step is the last one of the shortest training that differs, so that nothing which it has contaminated is blamed.
 Quantities are compared in the order in which they are computed. A step whose losses all agree and whose weights do not
 is at fault in the update: in the gradients, or in the optimizer.
 """
@@ -26,16 +27,25 @@ def locate(pair: Pair) -> Fault | None:
 
 
 def _quantity(pair: Pair) -> Fault | None:
-    spec, steps = pair.spec, 1
+    """What differs in the shortest training that does: lengths are doubled until one does, and then halved between."""
+    spec = pair.spec
     assert isinstance(spec, LearningSpec)
-    while True:
-        steps = min(steps, spec.STEPS)
-        for item in pair.learning(steps):
-            if item.verdict is not Verdict.EQUAL:
-                return Fault(_named(spec, item.name), _described(item, steps))
+    equal, steps = 0, 1
+    while not (unequal := _unequal(pair, steps)):
         if steps == spec.STEPS:
             return None
-        steps *= 2
+        equal, steps = steps, min(2 * steps, spec.STEPS)
+    while steps - equal > 1:
+        middle = (equal + steps) // 2
+        if found := _unequal(pair, middle):
+            steps, unequal = middle, found
+        else:
+            equal = middle
+    return Fault(_named(spec, unequal[0].name), _described(unequal[0], steps))
+
+
+def _unequal(pair: Pair, steps: int) -> list[Comparison]:
+    return [item for item in pair.learning(steps) if item.verdict is not Verdict.EQUAL]
 
 
 def _named(spec: LearningSpec, name: str) -> str:
@@ -53,5 +63,8 @@ def _named(spec: LearningSpec, name: str) -> str:
 
 
 def _described(item: Comparison, steps: int) -> str:
-    size = item.complaint or f"differs by {item.difference:.1e}, {item.ratio:.1e} noise floors"
-    return f"{item.name} {size} within {steps} step{'s' * (steps > 1)} of training, and every part agrees by itself"
+    when = f"within {steps} step{'s' * (steps > 1)} of training"
+    if item.complaint:
+        return f"every part agrees by itself, and {item.name} {when} does not: {item.complaint}"
+    size = f"differs by {item.difference:.1e}, {item.ratio:.1e} noise floors"
+    return f"{item.name} {size} {when}, and every part agrees by itself"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -39,22 +38,27 @@ class Supervised:
 
 
 class Batches(Course):
-    """Inputs and targets by name, in another order in each epoch."""
+    """Inputs and targets by name, in another order in each epoch. What it is a course of is a Supervised."""
 
     def take(self, learner: Learner, step: int) -> Arrays:
-        names = [tensor.name for tensor in self.spec.verbs()[STEP].takes]
-        rows = self.rows("batch", step, self.spec.batch_size)
+        training: Supervised = self.spec
+        rows = self.rows("batch", step, training.batch_size)
+        names = [tensor.name for tensor in training.verbs()[STEP].takes]
         return learner.do(STEP, {name: self.data[name][rows] for name in names}, step)
 
     def scores(self, learner: Learner) -> Mapping[str, float]:
-        tensors = self.spec.verbs()["evaluate"].takes
-        held_out = [self.data[f"held_out {tensor.name}"] for tensor in tensors]
-        batches = np.array_split(np.arange(len(held_out[0])), max(1, len(held_out[0]) // EVALUATED))
-        loss, right, count = 0.0, 0.0, 0
-        for rows in batches:
-            batch = {tensor.name: array[rows] for tensor, array in zip(tensors, held_out, strict=True)}
+        """Of the held-out part, without the targets that the loss does not count."""
+        network = self.spec.spec
+        names = [*(tensor.name for tensor in network.inputs()), network.targets().name]
+        held_out = {name: self.data[f"held_out {name}"] for name in names}
+        count = len(held_out[names[-1]])
+        ignored = network.loss_fields().get("ignore_index")
+        losses, right, counted = 0.0, 0, 0
+        for rows in np.array_split(np.arange(count), max(1, count // EVALUATED)):
+            batch = {name: array[rows] for name, array in held_out.items()}
             found = learner.do("evaluate", batch)
-            loss += float(found["loss"]) * len(rows) / len(held_out[0])
-            guess: Any = found[self.spec.spec.outputs()[0].name].argmax(axis=-1)
-            right, count = right + float(np.sum(guess == batch[tensors[-1].name])), count + guess.size
-        return {"held-out loss": loss, "held-out accuracy": right / count}
+            targets, guess = batch[names[-1]], found[network.outputs()[0].name].argmax(axis=-1)
+            real = np.full(targets.shape, True) if ignored is None else targets != ignored
+            losses += float(found["loss"]) * int(real.sum())
+            right, counted = right + int(np.sum(real & (guess == targets))), counted + int(real.sum())
+        return {"held-out loss": losses / counted, "held-out accuracy": right / counted}

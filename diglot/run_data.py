@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import demo_digits, demo_mnist, demo_text
+from . import demo_catalogue, demo_digits, demo_mnist, demo_text, demo_tokens, demo_translation
 from .core import registry
 from .core.errors import SpecError, nearest
 from .core.learning import LearningSpec
@@ -40,6 +40,7 @@ class Teaching:
     rate: float
     steps: int
     batch_size: int = 32
+    enlarged: int = 1  # pixels in a row that each pixel of the data becomes
 
 
 def _mnist(network: str) -> Teaching:
@@ -48,15 +49,78 @@ def _mnist(network: str) -> Teaching:
     return Teaching(plan.preset, fields, "mnist", plan.optimizer, plan.rate, 600, plan.batch)
 
 
+IMAGES = ("digits", "mnist")
+SIZES = {"text": "vocab_size", "translation": "source_vocab_size"}  # the field that the data's alphabet decides
+LONGEST = 24  # tokens of a sentence to translate, and of its translation
+ONE_CHANNEL = {"in_channels": 1, "num_classes": 10}
 TAUGHT = {
     **{
         name: Teaching(name, fields, "digits", "sgd", demo_digits.RATES[name], 400)
         for name, fields in demo_digits.NETWORKS.items()
     },
+    "densenet": Teaching(
+        "densenet",
+        {
+            **ONE_CHANNEL,
+            "image_size": 8,
+            "stem": "cifar",
+            "stem_channels": 16,
+            "num_layers": (3, 3, 3),
+            "growth_rate": 8,
+        },
+        "digits",
+        "sgd",
+        0.05,
+        400,
+    ),
+    "inception": Teaching(
+        "inception",
+        {**ONE_CHANNEL, "image_size": 28, "width": 0.125, "num_modules": (1, 2, 1), "dropout_rate": 0.0},
+        "mnist",
+        "sgd",
+        0.05,
+        400,
+    ),
+    "inception_v3": Teaching(
+        "inception_v3",
+        {
+            **ONE_CHANNEL,
+            "image_size": 80,  # it takes no less than 75
+            "width": 0.0625,
+            "pool_channels": (32,),
+            "channels_7x7": (128,),
+            "num_last": 1,
+            "dropout_rate": 0.0,
+        },
+        "digits",
+        "sgd",
+        0.05,
+        400,
+        enlarged=10,
+    ),
     "vit": _mnist("vit"),
     "transformer_lm": Teaching(
         "transformer_lm", demo_text.NETWORK, "text", "adam", 0.003, demo_text.STEPS, demo_text.BATCH
     ),
+    "efficient_transformer": Teaching(
+        "efficient_transformer",
+        {
+            "d_model": 48,
+            "num_heads": 4,
+            "num_layers": 2,
+            "d_ff": 86,
+            "max_len": demo_text.LENGTH,
+            "positions": "learned",
+            "norm": "pre",
+            "dropout_rate": 0.0,
+        },
+        "text",
+        "adam",
+        0.003,
+        demo_text.STEPS,
+        demo_text.BATCH,
+    ),
+    "transformer": Teaching("transformer", demo_translation.NETWORK, "translation", "adam", 0.001, 400, 32),
 }
 
 
@@ -99,7 +163,26 @@ def text() -> Arrays:
     return found
 
 
-DATA: dict[str, Callable[[], Arrays]] = {"mnist": mnist, "digits": digits, "text": text, "": dict}
+def translation() -> Arrays:
+    """The shorter sentences of Django's catalogues in English and German, as tokens, every seventh held out."""
+    need_data("django")
+    need_data("tokenizers", "the tokens of the sentences are made by")
+    learnt, held_out = demo_translation.parts(demo_catalogue.sentences(), 0)
+    tokenizer = demo_tokens.tokenizer_of(learnt)
+    found: Arrays = {"alphabet": np.array(tokenizer.get_vocab_size())}
+    for prefix, sentences in (("", learnt), ("held_out ", held_out)):
+        pairs = [pair for pair in demo_tokens.encoded(tokenizer, sentences) if max(map(len, pair)) < LONGEST]
+        found |= {f"{prefix}{name}": array for name, array in demo_tokens.padded(pairs).items()}
+    return found
+
+
+DATA: dict[str, Callable[[], Arrays]] = {
+    "mnist": mnist,
+    "digits": digits,
+    "text": text,
+    "translation": translation,
+    "": dict,
+}
 
 
 def lesson(name: str, fields: Mapping[str, Any]) -> Lesson:
@@ -112,18 +195,29 @@ def lesson(name: str, fields: Mapping[str, Any]) -> Lesson:
         given = {**spec.RUN, **fields} if name == spec.name else dict(fields)
         spec = registry.make(name, **given)
         return Lesson(spec, spec, DATA[spec.DATA](), spec.RUN_STEPS)
-    if name not in TAUGHT:
-        known = [*TAUGHT, *learning()]
+    known = [*TAUGHT, *learning()]
+    if spec.name not in TAUGHT:
         hint = nearest(name, known) or f"; it trains {', '.join(known)}"
         raise SpecError(f"diglot run has no data for {name!r}{hint}")
-    how = TAUGHT[name]
+    how = TAUGHT[spec.name]
     data = DATA[how.data]()
-    if how.data == "text":
-        fields = {"vocab_size": int(data["alphabet"]), **fields}
-    spec = registry.make(how.preset, **{**how.fields, **fields})
+    if name == spec.name:
+        size = {SIZES[how.data]: int(data["alphabet"])} if how.data in SIZES else {}
+        spec = registry.make(how.preset, **{**how.fields, **size, **fields})
+    else:
+        spec = registry.make(name, **fields)
+    tried = [_named(spec, data, how.enlarged)]
+    if _misfit(spec, tried[0]) and how.data in IMAGES:
+        tried += [_named(spec, DATA[other](), 1) for other in IMAGES]
+    found = next((arrays for arrays in tried if not _misfit(spec, arrays)), None)
+    if found is None:
+        raise SpecError(
+            f"{name} does not fit the data of {spec.name} in diglot run: {_misfit(spec, tried[0])}; "
+            f"set its fields, or train one of {', '.join(known)} as it is"
+        )
     momentum = {"momentum": 0.9} if how.optimizer == "sgd" else {}
     optimizer: Technique = registry.make(how.optimizer, learning_rate=how.rate, **momentum)
-    return Lesson(spec, Supervised(spec, optimizer, how.batch_size), _named(spec, data), how.steps)
+    return Lesson(spec, Supervised(spec, optimizer, how.batch_size), found, how.steps)
 
 
 def learning() -> list[str]:
@@ -131,14 +225,29 @@ def learning() -> list[str]:
     return [name for name in registry.architectures() if issubclass(registry.classes()[name], LearningSpec)]
 
 
-def _named(spec: Spec, data: Arrays) -> Arrays:
+def _named(spec: Spec, data: Arrays, enlarged: int) -> Arrays:
     """Images and labels by the names of a network's input and targets."""
     if "images" not in data:
         return {name: array for name, array in data.items() if name != "alphabet"}
     source, target = spec.inputs()[0].name, spec.targets().name
     return {
-        source: data["images"],
+        source: data["images"].repeat(enlarged, axis=1).repeat(enlarged, axis=2),
         target: data["labels"],
-        f"held_out {source}": data["held_out"],
+        f"held_out {source}": data["held_out"].repeat(enlarged, axis=1).repeat(enlarged, axis=2),
         f"held_out {target}": data["held_out_labels"],
     }
+
+
+def _misfit(spec: Spec, data: Arrays) -> str:
+    """Why a network cannot take the arrays, in words; empty where it can."""
+    for tensor in (*spec.inputs(), spec.targets()):
+        shape, given, most = tensor.shape[1:], data[tensor.name].shape[1:], data[tensor.name].max(initial=0)
+        if tensor.dtype == "int" and most >= tensor.high:
+            return f"its {tensor.name} must be below {tensor.high}, and the data has {most}"
+        fits = len(shape) == len(given) and all(
+            own is None or (size <= own if tensor.dtype == "int" else size == own)
+            for own, size in zip(shape, given, strict=True)
+        )
+        if not fits:
+            return f"the shape of its {tensor.name} is {shape}, and that of the data's {given}"
+    return ""

@@ -254,6 +254,22 @@ class Floors(unittest.TestCase):
         for one, other in ((1.0, NAN), (NAN, 1.0)):
             self.assertTrue(math.isnan(floor.larger({"x": one}, {"x": other})["x"]))
 
+    def test_another_shape_has_moved_infinitely_far(self) -> None:
+        base = {"x": array(1, 2), "y": array(1, 2)}
+        self.assertEqual(floor.movement(base, {"x": array(1)}), {"x": math.inf, "y": math.inf})
+
+    def test_what_rounding_decides(self) -> None:
+        base = {"x": array(1, 2), "length": array(1, 2), "action": np.arange(2), "kept": np.arange(2), "lost": array(1)}
+        moved = {
+            "x": array(1, 3),
+            "length": array(1),
+            "action": np.array([0, 0]),
+            "kept": np.arange(2),
+            "new": array(1),
+        }
+        self.assertEqual(floor.decided(base, moved), ["length", "action", "lost", "new"])
+        self.assertEqual(floor.decided(base, base), [])
+
     def test_larger(self) -> None:
         self.assertEqual(floor.larger({"a": 1.0, "b": 2.0}, {"b": 3.0, "c": 0.5}), {"a": 1.0, "b": 3.0, "c": 0.5})
 

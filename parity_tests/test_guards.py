@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from diglot.core import checks
 from diglot.core.backend import Backend
+from diglot.core.compare import Comparison
 from diglot.core.judge import judge
 from diglot.core.pair import Pair
 from diglot.core.plan import Task
 from diglot.core.results import Cell
 from diglot.core.spec import Spec
+from parameterized import parameterized
 
 import diglot
 
@@ -100,3 +102,36 @@ class Accuracy(unittest.TestCase):
         self.assertEqual(found.verdict, "different")
         self.assertIn("PyTorch is", found.cause or "")
         self.assertIn("less accurate", found.cause or "")
+
+
+class Rounding(unittest.TestCase):
+    """Where an output is decided by rounding, the floors of all behind it would hide any difference."""
+
+    def measured(self, answer: Callable[[float], dict[str, Any]]) -> list[Comparison]:
+        def job(side: str, state: Any, batches: Any) -> dict[str, Any]:
+            return answer(float(batches[0]["x"][0]))
+
+        return Pair(diglot.spec("mlp_small_gelu")).measure(job, [{"x": np.ones(1)}])
+
+    @parameterized.expand(
+        [
+            ("a discrete value", lambda x: {"value": np.array([x + 5 * (x == 1)]), "action": np.array([x == 1])}),
+            ("a length", lambda x: {"action": np.array([x] * (2 if x == 1 else 3))}),
+            ("a quantity that comes and goes", lambda x: {"value": np.array([x])} | ({"action": x} if x == 1 else {})),
+        ]
+    )
+    def test_what_it_decides(self, what: str, answer: Callable[[float], dict[str, Any]]) -> None:
+        found = self.measured(lambda x: {name: np.asarray(array) for name, array in answer(x).items()})
+        self.assertEqual({item.name for item in found}, {"action"}, what)
+        self.assertEqual([item.verdict for item in found], ["different", "different"])
+        for item, side in zip(found, ("PyTorch", "Keras"), strict=True):
+            self.assertIn(f"decided by rounding in {side}, so that nothing else can be compared", item.complaint)
+
+    def test_what_it_does_not_decide(self) -> None:
+        found = self.measured(lambda x: {"value": np.array([x]), "action": np.array([x > 0.5])})
+        self.assertEqual([item.verdict for item in found], ["equal", "equal"])
+
+    def test_a_draw_that_is_not_shared_is_said_to_be_one(self) -> None:
+        rng = np.random.default_rng(0)
+        found = self.measured(lambda x: {"action": rng.integers(1000, size=9)})
+        self.assertEqual([item.complaint for item in found], ["it is not the same when PyTorch is run again"])

@@ -169,6 +169,9 @@ class Running(InFolder):
             ("diffusion", {"num_classes": 4}, "num_classes is 4, and the data has a label 9; set num_classes=10"),
             ("dqn", {"environment": "Pendulum-v1"}, "continuous actions"),
             ("mlp", {"colour": 1}, "mlp has no field 'colour'"),
+            ("resnet18", {}, "the shape of its image is (224, 224, 3), and that of the data's (8, 8, 1); set"),
+            ("transformer_lm_small", {"vocab_size": 9}, "its tokens must be below 9, and the data has "),
+            ("densenet", {"num_classes": 4}, "its targets must be below 4, and the data has 9"),
         ]
     )
     def test_a_wrong_request(self, name: str, fields: Any, words: str) -> None:
@@ -210,6 +213,39 @@ class Parting(InFolder):
         self.assertEqual(lines[1], "action: the same at every step")
         shifted = {**one, "loss": (steps + (steps == 30), one["loss"][1])}
         self.assertEqual([found.parted for found in parting.of(one, shifted)], [30, None])
+
+    def test_what_only_one_run_has_has_parted(self) -> None:
+        long, short = np.arange(5), np.arange(3)
+        one = {"loss": (long, np.ones(5)), "alone": (long[2:], np.ones(3))}
+        other = {"loss": (short, np.ones(3)), "late": (short[1:], np.ones(2))}
+        found = parting.of(one, other)
+        self.assertEqual([(item.name, item.parted) for item in found], [("loss", 3), ("alone", 2), ("late", 1)])
+        self.assertEqual(found[0].digits.tolist(), [17.0, 17.0, 17.0, 0.0, 0.0])
+        self.assertEqual([item.parted for item in parting.of(other, one)], [3, 1, 2])
+
+    def test_a_step_that_is_missing_in_the_middle(self) -> None:
+        one, other = {"loss": (np.arange(4), np.ones(4))}, {"loss": (np.array([0, 1, 3]), np.ones(3))}
+        (found,) = parting.of(one, other)
+        self.assertEqual((found.digits.tolist(), found.parted), ([17.0, 17.0, 0.0, 17.0], 2))
+
+    @parameterized.expand([(np.nan, 0.0), (np.inf, 17.0)])
+    def test_one_step_that_is_not_finite(self, value: float, shared: float) -> None:
+        one, other = np.array([1.0, value, 1.0]), np.array([1.0, value, 1.001])
+        found = parting.digits(one, other)
+        self.assertEqual((found[0], found[1], round(found[2])), (17.0, shared, 3))
+        self.assertEqual(parting.digits(one, np.ones(3)).tolist(), [17.0, 0.0, 17.0])
+
+    def test_numbers_whose_square_is_too_large(self) -> None:
+        self.assertEqual(parting.digits(np.array([1e200]), np.array([2e200])).round().tolist(), [0.0])
+
+    def test_the_fewest_digits_of_a_step(self) -> None:
+        one = np.ones((2, 3))
+        other = one + np.array([[0, 1e-3, 1e-9], [0, 0, 0]])
+        self.assertEqual(parting.digits(one, other).round().tolist(), [3.0, 17.0])
+        self.assertEqual(parting.digits(np.eye(2, dtype=int), np.ones((2, 2), int)).tolist(), [0.0, 0.0])
+        steps = np.arange(2)
+        lengths = parting.of({"taken": (steps, one)}, {"taken": (steps, one[:, :2])})
+        self.assertEqual(lengths[0].parted, 0)
 
     def test_the_order_of_quantities_is_kept(self) -> None:
         arrays = {f"{what}.{name}": np.zeros(1) for name in ("b", "a") for what in ("steps", "history")}

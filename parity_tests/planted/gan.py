@@ -104,6 +104,11 @@ def saturating(learner: Any) -> None:
     learner.model.objective.generator = lambda fakes: -ops.mean(ops.softplus(fakes))
 
 
+@partial(LearnerBug, "generator's loss with the critic's sign", WASSERSTEIN, "keras", "generator_loss")
+def sign_of_the_critic(learner: Any) -> None:
+    learner.model.objective.generator = lambda fakes: ops.mean(fakes)
+
+
 @partial(LearnerBug, "penalty on the images themselves", WASSERSTEIN, "torch", "penalty")
 def penalty_on_the_images(learner: Any) -> None:
     penalty = learner.model.objective.penalty
