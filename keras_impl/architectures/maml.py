@@ -16,7 +16,7 @@ from .. import meta_learning
 class MAML(meta_learning.MetaNetwork):
     REPORTED = ("support_loss", "query_loss")
 
-    def losses(
+    def terms(
         self, support_inputs: Any, support_targets: Any, query_inputs: Any, query_targets: Any
     ) -> tuple[Any, Any]:
         """Means over tasks: of the support loss before adaptation, and of the query loss after it."""
@@ -36,11 +36,11 @@ class MAML(meta_learning.MetaNetwork):
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """What `evaluate` calls."""
-        return self.reported(data, *self.losses(*data))
+        return self.reported(data, *self.terms(*data))
 
     def _learnt(self, *tasks: Any) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:
-            before, after = self.losses(*tasks)
+            before, after = self.terms(*tasks)
         weights = self.trainable_variables
         self.optimizer.apply(tape.gradient(after, weights), weights)
         return before, after

@@ -57,26 +57,26 @@ def uphill(learner: Any) -> None:
 
 @partial(LearnerBug, "adapted to the queries", SMALL, "torch", "query_loss")
 def adapted_to_the_queries(learner: Any) -> None:
-    losses = learner.model.losses
+    terms = learner.model.terms
 
     def swapped(support_inputs: Any, support_targets: Any, query_inputs: Any, query_targets: Any) -> Any:
-        before, _ = losses(support_inputs, support_targets, query_inputs, query_targets)
-        return before, losses(query_inputs, query_targets, query_inputs, query_targets)[1]
+        before, _ = terms(support_inputs, support_targets, query_inputs, query_targets)
+        return before, terms(query_inputs, query_targets, query_inputs, query_targets)[1]
 
-    learner.model.losses = swapped
+    learner.model.terms = swapped
 
 
 @partial(LearnerBug, "meta-gradient of the support loss", DIGITS, "keras", "query_loss")
 def of_the_support(learner: Any) -> None:
-    losses = learner.model.losses
-    learner.model.losses = lambda x, y, queries, wanted: losses(x, y, x, y)
+    terms = learner.model.terms
+    learner.model.terms = lambda x, y, queries, wanted: terms(x, y, x, y)
 
 
 @partial(LearnerBug, "each task adapted from where the last one ended", FIRST, "torch", "support_loss")
 def not_reset(learner: Any) -> None:
     model = learner.model
 
-    def losses(*tasks: Any) -> Any:
+    def terms(*tasks: Any) -> Any:
         weights, found = model.own(), []
         for x, y, queries, wanted in zip(*tasks, strict=True):
             before = model.error(weights, x, y)
@@ -85,7 +85,7 @@ def not_reset(learner: Any) -> None:
         before, after = map(torch.stack, zip(*found, strict=True))
         return before.mean(), after.mean()
 
-    model.losses = losses
+    model.terms = terms
 
 
 @partial(LearnerBug, "tasks summed instead of averaged", SMALL, "keras", "support_loss")
@@ -96,16 +96,16 @@ def summed(learner: Any) -> None:
 
 @partial(LearnerBug, "adapted weights written back into the model", SMALL, "torch", "update of network")
 def written_back(learner: Any) -> None:
-    model, losses = learner.model, learner.model.losses
+    model, terms = learner.model, learner.model.terms
 
     def kept(x: Any, y: Any, queries: Any, wanted: Any) -> Any:
-        found = losses(x, y, queries, wanted)
+        found = terms(x, y, queries, wanted)
         adapted = model.inner(model.error, model.own(), [(x[0], y[0])] * model.spec.inner_steps)[-1]
         for name, weight in model.own().items():
             weight.data = adapted[name].detach()
         return found
 
-    model.losses = kept
+    model.terms = kept
 
 
 @partial(LearnerBug, "inner rate for the outer rate", FIRST, "torch", "update of network")

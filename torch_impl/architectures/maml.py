@@ -11,7 +11,7 @@ from .. import meta_learning
 
 
 class MAML(meta_learning.MetaNetwork):
-    def losses(
+    def terms(
         self,
         support_inputs: torch.Tensor,
         support_targets: torch.Tensor,
@@ -40,7 +40,7 @@ class Learner(meta_learning.Learner):
         query_inputs: torch.Tensor,
         query_targets: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        before, after = self.model.losses(support_inputs, support_targets, query_inputs, query_targets)
+        before, after = self.model.terms(support_inputs, support_targets, query_inputs, query_targets)
         self.optimizers["network"].zero_grad()
         after.backward()
         self.optimizers["network"].step()
