@@ -125,10 +125,10 @@ def _fitting(spec: Spec, data: Arrays) -> None:
     declared = {tensor.name: tensor for tensor in spec.inputs()}
     found = data["images"].shape[1:]
     if "images" in declared and found != declared["images"].shape[1:]:
-        height, *_, channels = found
+        fields = "" if len(found) != 3 else f", or set image_size={found[0]} and in_channels={found[2]}"
         raise SpecError(
             f"{spec.name}: its images have the shape {declared['images'].shape[1:]}, and those of the data have "
-            f"{found}; resize them, or set image_size={height} and in_channels={channels}"
+            f"{found}; resize them{fields}"
         )
     classes, labels = spec.fields().get("num_classes"), data.get("labels")
     if classes and labels is not None and int(labels.max()) >= classes:

@@ -103,7 +103,7 @@ class Learning(unittest.TestCase):
 
     def test_an_epoch_takes_every_sample_once(self) -> None:
         spec = registry.make("vae_small", batch_size=4)
-        course = spec.course({"images": np.zeros((13, 1))}, Noise(0))
+        course = spec.course({"images": np.zeros((13, 8, 8, 1))}, Noise(0))
         epochs = [np.concatenate([course.rows("x", 3 * epoch + place, 4) for place in range(3)]) for epoch in range(2)]
         for rows in epochs:
             self.assertEqual(len(set(rows.tolist())), 12)

@@ -43,6 +43,7 @@ def target_not_detached(learner: Any) -> None:
         return torch.nn.functional.huber_loss(taken, targets, delta=spec.delta), targets
 
     spec, learner.objective, learner.copies["target"] = learner.spec, objective, learner.model
+    learner.model.forward = torch.enable_grad()(learner.model.forward)
 
 
 @partial(LearnerBug, "target network never synced", SMALL, "keras", "target")
