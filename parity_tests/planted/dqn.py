@@ -37,12 +37,16 @@ def without_relu(model: Any) -> None:
 
 @partial(LearnerBug, "target by the network itself, not detached", SMALL, "torch", "update of network")
 def target_not_detached(learner: Any) -> None:
-    def objective(values: Any, actions: Any, rewards: Any, terminated: Any, following: Any, _: Any) -> Any:
-        targets = rewards + spec.discount * (1 - terminated) * following.amax(1)
-        taken = values.gather(1, actions[:, None])[:, 0]
-        return torch.nn.functional.huber_loss(taken, targets, delta=spec.delta), targets
+    def step(observations: Any, actions: Any, rewards: Any, following: Any, terminated: Any) -> Any:
+        targets = rewards + spec.discount * (1 - terminated) * model(following).amax(1)
+        taken = model(observations).gather(1, actions[:, None])[:, 0]
+        loss = torch.nn.functional.huber_loss(taken, targets, delta=spec.delta)
+        learner.optimizers["network"].zero_grad()
+        loss.backward()
+        learner.optimizers["network"].step()
+        return targets, loss
 
-    spec, learner.objective, learner.copies["target"] = learner.spec, objective, learner.model
+    spec, model, learner.step = learner.spec, learner.model, step
     learner.model.forward = torch.enable_grad()(learner.model.forward)
 
 
