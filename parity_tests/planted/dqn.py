@@ -47,7 +47,6 @@ def target_not_detached(learner: Any) -> None:
         return targets, loss
 
     spec, model, learner.step = learner.spec, learner.model, step
-    learner.model.forward = torch.enable_grad()(learner.model.forward)
 
 
 @partial(LearnerBug, "target network never synced", SMALL, "keras", "target")
