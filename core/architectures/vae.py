@@ -88,8 +88,8 @@ class VAE(LearningSpec):
     }
     CHECKED = tuple(PRESETS)
     DATA: ClassVar[str] = "mnist"
-    RUN: ClassVar[Mapping[str, Any]] = {"batch_size": 64}
-    RUN_STEPS: ClassVar[int] = 4000
+    RUN: ClassVar[Mapping[str, Any]] = {}
+    RUN_STEPS: ClassVar[int] = 2000
 
     def constraints(self) -> Iterator[str]:
         if self.kernel_size % 2 == 0:
