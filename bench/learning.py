@@ -18,7 +18,7 @@ TITLE = "Training steps: generative models, reinforcement learning, meta-learnin
 NETWORKS = ("vae", "gan", "diffusion", "dqn", "policy_gradient", "maml")
 FIELDS: dict[str, dict[str, Any]] = {"dqn": {"double": True}}
 SIZES = {"dqn": 64, "policy_gradient": 16}
-SECONDS, LEAST, WARM = 4.0, 9, 3
+SECONDS, LEAST, WARM = 2.0, 9, 3
 
 
 def measure() -> str:
@@ -56,7 +56,7 @@ def one(name: str, side: str) -> list[str]:
 
         torch.set_num_threads(THREADS)
     spec = diglot.spec(name)
-    spec = spec.replace(**spec.RUN, **FIELDS.get(name, {}))
+    spec = spec.replace(**{**spec.RUN, **FIELDS.get(name, {})})
     model = diglot.build(spec, side)
     learner = backend.load(side).learner(model, Noise(0))
     stock = getattr(importlib.import_module(f"bench.stock_{side}"), name)(spec)
