@@ -6,6 +6,7 @@ return the same named arrays; so the two siblings cannot be wrong together.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,13 +16,20 @@ from numpy.typing import NDArray
 from .spec import Hyperparameters
 
 Arrays = dict[str, NDArray[Any]]
+Default = tuple[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Technique(Hyperparameters):
-    """A technique. A subclass gives the fields, `case` and `rule`; its docstring is its documentation."""
+    """A technique. A subclass gives the fields, `case` and `rule`; its docstring is its documentation.
+
+    `NATIVE` is each framework's own class or function, by side. `DEFAULTS` holds what these two have different defaults
+    for, by the field that sets it: PyTorch's argument and its default, then Keras's.
+    """
 
     kind: ClassVar[str] = "technique"
+    NATIVE: ClassVar[Mapping[str, str]] = {}
+    DEFAULTS: ClassVar[Mapping[str, tuple[Default, Default]]] = {}
 
     def case(self, rng: np.random.Generator) -> Arrays:
         """Random arrays on which the technique is tried; floats are float64."""
