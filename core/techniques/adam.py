@@ -62,8 +62,8 @@ class Adam(Optimizer):
         },
     }
     CHECKED = ("adam", *PRESETS)
-    NATIVE = {"torch": "torch.optim.Adam", "keras": "keras.optimizers.Adam"}
-    DEFAULTS = {"epsilon": (("eps", 1e-8), ("epsilon", 1e-7))}
+    NATIVE: ClassVar[dict[str, str]] = {"torch": "torch.optim.Adam", "keras": "keras.optimizers.Adam"}
+    DEFAULTS: ClassVar[dict[str, Any]] = {"epsilon": (("eps", 1e-8), ("epsilon", 1e-7))}
 
     def slots(self) -> tuple[str, ...]:
         return ("m", "v", "v_max") if self.amsgrad else ("m", "v")
