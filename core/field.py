@@ -111,6 +111,11 @@ def positive(default: float) -> Any:
     return _field(default, "a number above 0", lambda value: _real(value) and value > 0)
 
 
+def optional_positive(default: float | None) -> Any:
+    """A number above zero, or None."""
+    return _field(default, "None or a number above 0", lambda value: value is None or (_real(value) and value > 0))
+
+
 def non_negative(default: float) -> Any:
     """A number, zero or above."""
     return _field(default, "a number, at least 0", lambda value: _real(value) and value >= 0)
