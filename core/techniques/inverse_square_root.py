@@ -6,14 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-import numpy as np
-
 from ..field import positive, whole
-from ..technique import Arrays, Technique
+from ..schedule import Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
-class InverseSquareRoot(Technique):
+class InverseSquareRoot(Schedule):
     """Linear to the peak, then in proportion to one over the square root of the step, without an end.
 
     Source: Vaswani et al., "Attention is all you need", NeurIPS 2017, section 5.3, eq. 3.
@@ -57,14 +55,9 @@ class InverseSquareRoot(Technique):
         return self.rate(self.warmup_steps - 1)
 
     def rate(self, step: int) -> float:
-        """The learning rate of a step, counted from 0."""
         number = step + 1
         rising, falling = number / math.sqrt(self.warmup_steps**3), 1 / math.sqrt(number)
         return self.factor / math.sqrt(self.d_model) * min(rising, falling)
 
-    def case(self, rng: np.random.Generator) -> Arrays:
-        """The steps, from 0 to four times the warm-up and a few more."""
-        return {"steps": np.arange(4 * self.warmup_steps + 6)}
-
-    def rule(self, case: Arrays) -> Arrays:
-        return {"rates": np.array([self.rate(int(step)) for step in case["steps"]])}
+    def horizon(self) -> int:
+        return 4 * self.warmup_steps

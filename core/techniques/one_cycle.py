@@ -7,14 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from ..field import choice, flag, fraction, positive, whole
-from ..technique import Arrays, Technique
+from ..schedule import Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
-class OneCycle(Technique):
+class OneCycle(Schedule):
     """From a fraction of the peak up to it, then down to almost nothing, each way along a cosine or a line.
 
     Source: Smith and Topin, "Super-convergence: very fast training of neural networks using large learning rates"
@@ -87,16 +85,11 @@ class OneCycle(Technique):
         return [(0, top, first, peak), (top, 2 * top, peak, first), (2 * top, end, first, last)]
 
     def rate(self, step: int) -> float:
-        """The learning rate of a step, counted from 0."""
         phases, at = self.phases(), min(step, self.total_steps - 1)
         begin, end, one, other = next((phase for phase in phases if at <= phase[1]), phases[-1])
         share = (at - begin) / (end - begin)
         share = (1 - math.cos(math.pi * share)) / 2 if self.annealing == "cosine" else share
         return one + (other - one) * share
 
-    def case(self, rng: np.random.Generator) -> Arrays:
-        """The steps, from 0 to a few beyond the last change."""
-        return {"steps": np.arange(self.total_steps + 6)}
-
-    def rule(self, case: Arrays) -> Arrays:
-        return {"rates": np.array([self.rate(int(step)) for step in case["steps"]])}
+    def horizon(self) -> int:
+        return self.total_steps

@@ -7,14 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from ..field import fraction, positive, whole
-from ..technique import Arrays, Technique
+from ..schedule import Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
-class WarmupCosine(Technique):
+class WarmupCosine(Schedule):
     """Linear from zero to the peak, then half a cosine down to a fraction of the peak, then constant.
 
     Source: the warm-up after Goyal et al., "Accurate, large minibatch SGD" (2017), section 2.2; the cosine is one
@@ -57,7 +55,6 @@ class WarmupCosine(Technique):
             yield f"warmup_steps ({self.warmup_steps}) must not be above total_steps ({self.total_steps})"
 
     def rate(self, step: int) -> float:
-        """The learning rate of a step, counted from 0."""
         if step < self.warmup_steps:
             return self.learning_rate * (step / self.warmup_steps)
         progress = min(1.0, (step - self.warmup_steps) / self.decay_steps())
@@ -68,9 +65,5 @@ class WarmupCosine(Technique):
         """The steps of the cosine."""
         return max(1, self.total_steps - self.warmup_steps)
 
-    def case(self, rng: np.random.Generator) -> Arrays:
-        """The steps, from 0 to a few beyond the last change."""
-        return {"steps": np.arange(self.total_steps + 6)}
-
-    def rule(self, case: Arrays) -> Arrays:
-        return {"rates": np.array([self.rate(int(step)) for step in case["steps"]])}
+    def horizon(self) -> int:
+        return self.total_steps

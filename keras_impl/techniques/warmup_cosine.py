@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 
 from ...core.technique import Arrays
 from ...core.techniques.warmup_cosine import WarmupCosine as Spec
+from ..scheduling import Schedule, trace_schedule
 
 
-def build(spec: Spec, optimizer: keras.optimizers.Optimizer) -> keras.optimizers.schedules.CosineDecay:
-    # CosineDecay computes in the precision of its first rate, which is float32 for a Python float even in float64.
-    optimizer.learning_rate = keras.optimizers.schedules.CosineDecay(
-        np.float64(0.0),
-        decay_steps=spec.decay_steps(),
-        alpha=spec.final_fraction,
-        warmup_target=np.float64(spec.learning_rate),
-        warmup_steps=spec.warmup_steps,
-    )
+@keras.saving.register_keras_serializable("diglot")
+class WarmupCosine(Schedule):
+    """`CosineDecay`, in float64."""
+
+    SPEC = Spec
+
+    def _rate(self, step: Any) -> Any:
+        return keras.optimizers.schedules.CosineDecay(
+            np.float64(0.0),
+            decay_steps=self.spec.decay_steps(),
+            alpha=np.float64(self.spec.final_fraction),
+            warmup_target=np.float64(self.spec.learning_rate),
+            warmup_steps=self.spec.warmup_steps,
+        )(step)
+
+
+def build(spec: Spec, optimizer: keras.optimizers.Optimizer) -> WarmupCosine:
+    optimizer.learning_rate = WarmupCosine(spec.fields())
     return optimizer._learning_rate
 
 
 def trace(spec: Spec, case: Arrays) -> Arrays:
-    weight = keras.Variable(np.zeros(1))
-    optimizer = keras.optimizers.SGD()
-    optimizer.build([weight])
-    build(spec, optimizer)
-    rates = []
-    for _ in case["steps"]:
-        rates.append(float(optimizer.learning_rate))
-        optimizer.apply([keras.ops.zeros(1)])
-    return {"rates": np.array(rates)}
+    return trace_schedule(build, spec, case)

@@ -24,18 +24,21 @@ def formula(spec: Any, numbers: Any, warmup_steps: float) -> Any:
 @partial(TechniqueBug, "steps of the formula counted from 0", SMALL, "torch")
 def counted_from_zero(true: Any, spec: Any, case: Arrays) -> Arrays:
     steps = case["steps"].astype(float)
-    return {"rates": np.where(steps > 0, formula(spec, np.maximum(steps, 1), spec.warmup_steps), 0.0)}
+    return {
+        **true(spec, case),
+        "rates": np.where(steps > 0, formula(spec, np.maximum(steps, 1), spec.warmup_steps), 0.0),
+    }
 
 
 @partial(TechniqueBug, "first step taken twice, against the division by zero", PEAK, "keras")
 def first_step_twice(true: Any, spec: Any, case: Arrays) -> Arrays:
-    return {"rates": formula(spec, np.maximum(case["steps"], 1.0), spec.warmup_steps)}
+    return {**true(spec, case), "rates": formula(spec, np.maximum(case["steps"], 1.0), spec.warmup_steps)}
 
 
 @partial(TechniqueBug, "steps counted from 2", FLAT, "keras")
 def one_step_ahead(true: Any, spec: Any, case: Arrays) -> Arrays:
     steps = np.arange(len(case["steps"]) + 1)
-    return {"rates": true(spec, {"steps": steps})["rates"][1:]}
+    return {**true(spec, case), "rates": true(spec, {"steps": steps})["rates"][1:]}
 
 
 @partial(TechniqueBug, "warm-up one step too long", SMALL, "keras")
@@ -52,20 +55,23 @@ def width_forgotten(true: Any, spec: Any, case: Arrays) -> Arrays:
 def wrong_power(true: Any, spec: Any, case: Arrays) -> Arrays:
     steps = case["steps"] + 1.0
     rising = spec.factor * spec.d_model**-0.5 * steps * spec.warmup_steps**-0.5
-    return {"rates": np.where(steps < spec.warmup_steps, rising, true(spec, case)["rates"])}
+    return {**true(spec, case), "rates": np.where(steps < spec.warmup_steps, rising, true(spec, case)["rates"])}
 
 
 @partial(TechniqueBug, "larger of the two branches", SMALL, "torch")
 def larger_branch(true: Any, spec: Any, case: Arrays) -> Arrays:
     steps = case["steps"] + 1.0
-    return {"rates": spec.factor * spec.d_model**-0.5 * np.maximum(steps**-0.5, steps * spec.warmup_steps**-1.5)}
+    return {
+        **true(spec, case),
+        "rates": spec.factor * spec.d_model**-0.5 * np.maximum(steps**-0.5, steps * spec.warmup_steps**-1.5),
+    }
 
 
 @partial(TechniqueBug, "fall counted from the end of the warm-up", PEAK, "keras")
 def fall_from_the_peak(true: Any, spec: Any, case: Arrays) -> Arrays:
     steps, rates = case["steps"] + 1.0, true(spec, case)["rates"]
     since = np.maximum(steps - spec.warmup_steps + 1, 1)
-    return {"rates": np.where(steps > spec.warmup_steps, spec.peak() * since**-0.5, rates)}
+    return {**true(spec, case), "rates": np.where(steps > spec.warmup_steps, spec.peak() * since**-0.5, rates)}
 
 
 @partial(TechniqueBug, "rate 0.1% too large", FLAT, "torch")

@@ -20,13 +20,13 @@ THREE = registry.make("one_cycle_three_phase")
 @partial(TechniqueBug, "one step ahead", PLAIN, "torch")
 def one_step_ahead(true: Any, spec: Any, case: Arrays) -> Arrays:
     steps = np.arange(len(case["steps"]) + 1)
-    return {"rates": true(spec, {"steps": steps})["rates"][1:]}
+    return {**true(spec, case), "rates": true(spec, {"steps": steps})["rates"][1:]}
 
 
 @partial(TechniqueBug, "schedule advanced before the first step's update", LINEAR, "keras")
 def one_step_early(true: Any, spec: Any, case: Arrays) -> Arrays:
     rates = true(spec, case)["rates"]
-    return {"rates": np.concatenate([rates[1:], rates[-1:]])}
+    return {**true(spec, case), "rates": np.concatenate([rates[1:], rates[-1:]])}
 
 
 @partial(TechniqueBug, "last rate reached one step late", PLAIN, "keras")
@@ -39,7 +39,7 @@ def no_clamp(true: Any, spec: Any, case: Arrays) -> Arrays:
     rates, steps = true(spec, case)["rates"], case["steps"]
     begin, end, one, other = spec.phases()[-1]
     after = one + (other - one) * (1 - np.cos(np.pi * (steps - begin) / (end - begin))) / 2
-    return {"rates": np.where(steps >= spec.total_steps, after, rates)}
+    return {**true(spec, case), "rates": np.where(steps >= spec.total_steps, after, rates)}
 
 
 @partial(TechniqueBug, "last rate counted from the peak", LINEAR, "keras")
@@ -74,7 +74,10 @@ def other_start(true: Any, spec: Any, case: Arrays) -> Arrays:
 
 @partial(TechniqueBug, "rate of zero at the end", THREE, "keras")
 def zero_at_the_end(true: Any, spec: Any, case: Arrays) -> Arrays:
-    return {"rates": np.where(case["steps"] >= spec.total_steps - 1, 0.0, true(spec, case)["rates"])}
+    return {
+        **true(spec, case),
+        "rates": np.where(case["steps"] >= spec.total_steps - 1, 0.0, true(spec, case)["rates"]),
+    }
 
 
 BUGS = tuple(found for found in vars().values() if isinstance(found, TechniqueBug))

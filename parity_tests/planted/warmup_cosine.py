@@ -18,13 +18,13 @@ COSINE = registry.make("cosine")
 @partial(TechniqueBug, "one step ahead", FLOOR, "torch")
 def one_step_ahead(true: Any, spec: Any, case: Arrays) -> Arrays:
     steps = np.arange(len(case["steps"]) + 1)
-    return {"rates": true(spec, {"steps": steps})["rates"][1:]}
+    return {**true(spec, case), "rates": true(spec, {"steps": steps})["rates"][1:]}
 
 
 @partial(TechniqueBug, "first step taken twice", COSINE, "keras")
 def one_step_behind(true: Any, spec: Any, case: Arrays) -> Arrays:
     rates = true(spec, case)["rates"]
-    return {"rates": np.concatenate([rates[:1], rates[:-1]])}
+    return {**true(spec, case), "rates": np.concatenate([rates[:1], rates[:-1]])}
 
 
 @partial(TechniqueBug, "rate that rises again after the end", FLOOR, "torch")
@@ -33,12 +33,12 @@ def no_clamp(true: Any, spec: Any, case: Arrays) -> Arrays:
     progress = (steps - spec.warmup_steps) / (spec.total_steps - spec.warmup_steps)
     floor = spec.final_fraction
     after = spec.learning_rate * (floor + (1 - floor) * (1 + np.cos(np.pi * progress)) / 2)
-    return {"rates": np.where(progress > 1, after, rates)}
+    return {**true(spec, case), "rates": np.where(progress > 1, after, rates)}
 
 
 @partial(TechniqueBug, "rate of zero after the end", FLOOR, "keras")
 def zero_after_end(true: Any, spec: Any, case: Arrays) -> Arrays:
-    return {"rates": np.where(case["steps"] > spec.total_steps, 0.0, true(spec, case)["rates"])}
+    return {**true(spec, case), "rates": np.where(case["steps"] > spec.total_steps, 0.0, true(spec, case)["rates"])}
 
 
 @partial(TechniqueBug, "last fraction taken for the last rate", FLOOR, "keras")
@@ -54,12 +54,15 @@ def warmup_not_counted(true: Any, spec: Any, case: Arrays) -> Arrays:
 @partial(TechniqueBug, "warm-up that starts above zero", FLOOR, "keras")
 def warmup_from_one(true: Any, spec: Any, case: Arrays) -> Arrays:
     rates, steps = true(spec, case)["rates"], case["steps"]
-    return {"rates": np.where(steps < spec.warmup_steps, spec.learning_rate * (steps + 1) / spec.warmup_steps, rates)}
+    return {
+        **true(spec, case),
+        "rates": np.where(steps < spec.warmup_steps, spec.learning_rate * (steps + 1) / spec.warmup_steps, rates),
+    }
 
 
 @partial(TechniqueBug, "line for the cosine", COSINE, "torch")
 def linear_decay(true: Any, spec: Any, case: Arrays) -> Arrays:
-    return {"rates": spec.learning_rate * np.maximum(0.0, 1 - case["steps"] / spec.total_steps)}
+    return {**true(spec, case), "rates": spec.learning_rate * np.maximum(0.0, 1 - case["steps"] / spec.total_steps)}
 
 
 BUGS = tuple(found for found in vars().values() if isinstance(found, TechniqueBug))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from torch import nn
 
 from ...core.technique import Arrays
 from ...core.techniques.one_cycle import OneCycle as Spec
+from ..scheduling import begin, trace_schedule
 
 
 class OneCycle(torch.optim.lr_scheduler.OneCycleLR):
@@ -21,7 +20,7 @@ class OneCycle(torch.optim.lr_scheduler.OneCycleLR):
 def build(spec: Spec, optimizer: torch.optim.Optimizer) -> OneCycle:
     return OneCycle(
         optimizer,
-        max_lr=spec.learning_rate,
+        max_lr=begin(optimizer, spec.learning_rate),
         total_steps=spec.total_steps,
         pct_start=spec.pct_start,
         anneal_strategy={"cosine": "cos", "linear": "linear"}[spec.annealing],
@@ -33,11 +32,4 @@ def build(spec: Spec, optimizer: torch.optim.Optimizer) -> OneCycle:
 
 
 def trace(spec: Spec, case: Arrays) -> Arrays:
-    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))])
-    scheduler = build(spec, optimizer)
-    rates = []
-    for _ in case["steps"]:
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        scheduler.step()
-    return {"rates": np.array(rates)}
+    return trace_schedule(build, spec, case)
