@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from . import practice
 from .spec import Hyperparameters
 
 Arrays = dict[str, NDArray[Any]]
@@ -44,25 +45,41 @@ class Technique(Hyperparameters):
 class Optimizer(Technique):
     """An optimizer: weights, gradients and slots in, weights and slots out.
 
-    `SLOTS` names the arrays that the optimizer keeps beside each weight. The case holds two weights, the gradients of
-    twenty steps, and a learning rate for each step, so that a rate inside or outside a buffer makes a difference.
+    It is tried twice: on the given gradients of twenty steps, so that every step can be compared, and on the small
+    network of core/practice.py for two hundred. Each step has its own learning rate, so that a rate inside or outside
+    a buffer makes a difference.
+
+    Weights are in the canonical layout on all sides of a comparison: a vector, a matrix `in out`, or the kernel of a
+    convolution `height width in out`; PyTorch sees them transposed, as its own layers hold them. `start` gives the
+    slots of one weight, under the names of `slots`. A slot may have another shape than the weight: `slot_axes` then
+    says its axes, in terms of the weight's; a weight may lack a slot, which `start` and `update` then leave out, and
+    for which a side's `slots` function holds None in that weight's place.
     """
 
     STEPS: ClassVar[int] = 20
     SLOTS: ClassVar[tuple[str, ...]] = ()
+    AXES: ClassVar[Mapping[str, str]] = {"kernel": "in out", "bias": "out"}
 
     def slots(self) -> tuple[str, ...]:
         """The slots that this configuration keeps."""
         return self.SLOTS
 
+    def slot_axes(self, slot: str, axes: str) -> str:
+        """The axes of a slot, by those of its weight; the same ones by default, and "" for a single number."""
+        return axes
+
+    def rates(self, steps: int) -> NDArray[Any]:
+        """The learning rate of each step on which the optimizer is tried."""
+        rates: NDArray[Any] = float(self.fields()["learning_rate"]) * np.linspace(1.0, 0.25, steps)
+        return rates
+
     def case(self, rng: np.random.Generator) -> Arrays:
-        """Two weights `w.NAME`, their gradients `g.NAME` (step first) and the learning rates."""
+        """Two weights `w.NAME`, their gradients `g.NAME` (step first), the learning rates, and the small network."""
         shapes = {"kernel": (5, 4), "bias": (4,)}
         case: Arrays = {f"w.{name}": rng.standard_normal(shape) for name, shape in shapes.items()}
         case |= {f"g.{name}": rng.standard_normal((self.STEPS, *shape)) for name, shape in shapes.items()}
-        rate = float(self.fields()["learning_rate"])
-        case["learning_rate"] = rate * np.linspace(1.0, 0.25, self.STEPS)
-        return case
+        case["learning_rate"] = self.rates(self.STEPS)
+        return case | practice.draw(rng, self.rates(practice.STEPS))
 
     def start(self, weight: NDArray[Any]) -> Arrays:
         """The slots of a weight before the first step."""
@@ -75,7 +92,7 @@ class Optimizer(Technique):
         raise TypeError(f"{self.name} does not state its update")
 
     def rule(self, case: Arrays) -> Arrays:
-        """Every weight after every step, and every slot after the last."""
+        """Every weight after every given step and every slot after the last; then what the network gives."""
         result: Arrays = {}
         for name in (key[2:] for key in case if key.startswith("w.")):
             weight = case[f"w.{name}"]
@@ -86,4 +103,18 @@ class Optimizer(Technique):
                 history.append(weight)
             result[name] = np.stack(history)
             result |= {f"{slot} of {name}": value for slot, value in slots.items()}
+        return result | self.practised(case)
+
+    def practised(self, case: Arrays) -> Arrays:
+        """Every loss of the small network, and its weights and slots after the last step."""
+        kept = {weight.name: self.start(case[f"practice {weight.name}"]) for weight in practice.WEIGHTS}
+
+        def update(name: str, weight: NDArray[Any], gradient: NDArray[Any], step: int, rate: float) -> NDArray[Any]:
+            weight, kept[name] = self.update(weight, gradient, kept[name], step, rate)
+            return weight
+
+        result, weights = practice.train(case, update)
+        for name, weight in weights.items():
+            result[f"practice {name}"] = weight
+            result |= {f"practice {slot} of {name}": np.asarray(value) for slot, value in kept[name].items()}
         return result

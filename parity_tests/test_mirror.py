@@ -16,7 +16,7 @@ TREES = ("core", "torch_impl", "keras_impl")
 FOLDERS = ("architectures", "techniques")
 PIECES = ("attention.py", "cache.py", "embedding.py", "feed_forward.py")
 MIRRORED = (*PIECES, "backend.py", "fitting.py", "foreign.py", "hub.py", "initializers.py", "layout.py", "learning.py",
-            "meta_learning.py", "tracing.py")  # fmt: skip
+            "meta_learning.py", "practice.py", "tracing.py")  # fmt: skip
 
 # Where the frameworks' own classes carry a convention, each side names the one that it lacks.
 FOREIGN = {

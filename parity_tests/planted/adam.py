@@ -20,7 +20,7 @@ AMSGRAD = registry.make("adam_amsgrad")
 
 
 def stepped(spec: Any, case: Arrays, correct: Any) -> Arrays:
-    """Adam whose bias corrections are `correct(beta, step)`, written out."""
+    """The given steps by an Adam whose bias corrections are `correct(beta, step)`, written out."""
     result: Arrays = {}
     for name in (key[2:] for key in case if key.startswith("w.")):
         weight, history = case[f"w.{name}"], []
@@ -57,17 +57,17 @@ def default_epsilon(true: Any, spec: Any, case: Arrays) -> Arrays:
 
 @partial(TechniqueBug, "bias correction missing", LARGE_EPSILON, "torch")
 def no_correction(true: Any, spec: Any, case: Arrays) -> Arrays:
-    return stepped(spec, case, lambda beta, step: 1.0)
+    return true(spec, case) | stepped(spec, case, lambda beta, step: 1.0)
 
 
 @partial(TechniqueBug, "steps of the bias correction one ahead", LARGE_EPSILON, "keras")
 def correction_ahead(true: Any, spec: Any, case: Arrays) -> Arrays:
-    return stepped(spec, case, lambda beta, step: 1 - beta ** (step + 1))
+    return true(spec, case) | stepped(spec, case, lambda beta, step: 1 - beta ** (step + 1))
 
 
 @partial(TechniqueBug, "bias correction of the first moment only", PLAIN, "keras")
 def half_correction(true: Any, spec: Any, case: Arrays) -> Arrays:
-    return stepped(spec, case, lambda beta, step: 1 - beta**step if beta == spec.beta_1 else 1.0)
+    return true(spec, case) | stepped(spec, case, lambda beta, step: 1 - beta**step if beta == spec.beta_1 else 1.0)
 
 
 @partial(TechniqueBug, "beta 2 of 0.99", PLAIN, "torch")
