@@ -106,6 +106,29 @@ def optional_share(default: float | None) -> Any:
     )
 
 
+def share(default: float) -> Any:
+    """A number in (0, 1]."""
+    return _field(default, "a number above 0 and at most 1", lambda value: _real(value) and 0 < value <= 1)
+
+
+def steps(*default: int) -> Any:
+    """A tuple of steps of a run, which may be empty."""
+    return _field(
+        default,
+        "an empty tuple or one of whole numbers, at least 1",
+        lambda value: isinstance(value, tuple) and all(_whole(step) and step > 0 for step in value),
+    )
+
+
+def rates(*default: float) -> Any:
+    """A tuple of positive numbers, not empty."""
+    return _field(
+        default,
+        "a tuple of numbers above 0",
+        lambda value: isinstance(value, tuple) and len(value) > 0 and all(_real(item) and item > 0 for item in value),
+    )
+
+
 def positive(default: float) -> Any:
     """A number above zero."""
     return _field(default, "a number above 0", lambda value: _real(value) and value > 0)
@@ -119,6 +142,18 @@ def optional_positive(default: float | None) -> Any:
 def non_negative(default: float) -> Any:
     """A number, zero or above."""
     return _field(default, "a number, at least 0", lambda value: _real(value) and value >= 0)
+
+
+def optional_positives(default: tuple[float, ...] | None) -> Any:
+    """A tuple of positive numbers, or None."""
+    return _field(
+        default,
+        "None or a tuple of numbers above 0",
+        lambda value: (
+            value is None
+            or (isinstance(value, tuple) and len(value) > 0 and all(_real(item) and item > 0 for item in value))
+        ),
+    )
 
 
 def validate(spec: Any, name: str) -> None:

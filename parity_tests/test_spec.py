@@ -44,6 +44,16 @@ WRONG: dict[str, tuple[Any, ...]] = {
                                 ("a", "b", "c"), (0.5, 0.5, float("nan")), (0.5, 0.5, float("inf")), (0.1,) * 9),
     r"a number, at least 0 and below 1": (*NOT_NUMBERS, *NOT_FINITE, -0.1, -5e-324, 1, 1.0, 1.5),
     r"a number above 0": (*NOT_NUMBERS, *NOT_FINITE, 0, 0.0, -0.0, -1e-300),
+    r"None or a tuple of numbers above 0": (3, 2.5, "12", {}, (), [], (0.0,), (1.0, -1.0), (None,), (True,), ("a",),
+                                            (float("nan"),), [1.0, float("inf")], ((1.0,),)),
+    r"None or a number above 0 and at most 1": (*NOT_NUMBERS[1:], *NOT_FINITE, 0, -0.1, 1.1, 2),
+    r"a number above 0 and at most 1": (*NOT_NUMBERS, *NOT_FINITE, 0, -0.1, 1.1, 2),
+    r"an empty tuple or one of whole numbers, at least 1": (
+        None, 3, 2.5, "12", {}, (0,), (-1,), (2.0,), (True,), (None,), ("3",), ((3,),), [[3], [4]], (3, 0),
+    ),
+    r"a tuple of numbers above 0": (
+        None, 3, 2.5, "12", {}, (), [], (0.0,), (1.0, -1.0), (None,), (True,), ("a",), (0.1, float("nan")),
+    ),
     r"a number, at least 0": (*NOT_NUMBERS, *NOT_FINITE, -1, -5e-324),
 }  # fmt: skip
 
