@@ -6,7 +6,7 @@ import json
 import math
 import operator
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ class History:
     steps: dict[str, dict[int, float]] = field(default_factory=dict)
     epochs: dict[str, dict[int, float]] = field(default_factory=dict)
     flows: list[Flow] = field(default_factory=list)
+    dead: dict[str, dict[int, float]] = field(default_factory=dict)
 
     def note_step(self, step: int, **values: Any) -> None:
         """The quantities of one optimizer step."""
@@ -68,9 +69,13 @@ class History:
             raise InputError(f"the flow at step {step} comes after step {self.flows[-1].step}; steps only go up")
         self.flows.append(Flow(step, tuple(map(str, names)), values))
 
+    def note_dead(self, step: int, shares: Mapping[str, float]) -> None:
+        """The share of dead units of each layer at one step: what `watch` of core/techniques/dead_units.py gives."""
+        _note(self.dead, "step", step, shares)
+
     def series(self, name: str, per: str = "step") -> Series:
         """Where a quantity has numbers, and the numbers. Both are empty for a quantity that has none."""
-        found = {"step": self.steps, "epoch": self.epochs}[per].get(name, {})
+        found = {"step": self.steps, "epoch": self.epochs, "dead": self.dead}[per].get(name, {})
         return np.array(list(found), np.int64), np.array(list(found.values()), np.float64)
 
     def flow(self, weight: str, statistic: str) -> Series:
@@ -84,8 +89,8 @@ class History:
         return tuple(dict.fromkeys(name for one in self.flows for name in one.names))
 
     def tags(self) -> Iterator[tuple[str, Series]]:
-        """Every series with the tag under which both TensorBoard writers put it: `step/NAME`, `epoch/NAME` and
-        `flow/STATISTIC/WEIGHT`."""
+        """Every series with the tag under which both TensorBoard writers put it: `step/NAME`, `epoch/NAME`,
+        `flow/STATISTIC/WEIGHT` and `dead/LAYER`."""
         for name in self.steps:
             yield f"step/{name}", self.series(name)
         for name in self.epochs:
@@ -94,20 +99,25 @@ class History:
             for statistic in STATISTICS:
                 yield f"flow/{statistic}/{weight}", self.flow(weight, statistic)
 
+        for layer in self.dead:
+            yield f"dead/{layer}", self.series(layer, "dead")
+
     def until(self, step: int, epoch: int) -> History:
         """What lies before this step and this epoch: where a training goes on from a checkpoint."""
         return History(
-            {name: {at: value for at, value in kept.items() if at < step} for name, kept in self.steps.items()},
-            {name: {at: value for at, value in kept.items() if at < epoch} for name, kept in self.epochs.items()},
+            _before(self.steps, step),
+            _before(self.epochs, epoch),
             [one for one in self.flows if one.step < step],
+            _before(self.dead, step),
         )
 
     def as_json(self) -> dict[str, Any]:
         """The history in what JSON can hold; NaN and the infinities are the words of NOT_FINITE."""
         return {
             "format": VERSION,
-            "steps": {name: [list(kept), [*map(_written, kept.values())]] for name, kept in self.steps.items()},
-            "epochs": {name: [list(kept), [*map(_written, kept.values())]] for name, kept in self.epochs.items()},
+            "steps": _listed(self.steps),
+            "epochs": _listed(self.epochs),
+            "dead": _listed(self.dead),
             "statistics": list(STATISTICS),
             "flows": [
                 {"step": one.step, "weights": list(one.names), "values": [[*map(_written, row)] for row in one.values]}
@@ -124,10 +134,11 @@ class History:
         if held["format"] != VERSION or held["statistics"] != list(STATISTICS):
             raise ValueError("another format")
         history = cls()
-        for per, note in (("steps", history.note_step), ("epochs", history.note_epoch)):
-            for name, (at, values) in held[per].items():
-                for step, value in zip(at, values, strict=True):
-                    note(step, **{name: _read(value)})
+        kept = (("steps", history.steps, "step"), ("epochs", history.epochs, "epoch"), ("dead", history.dead, "step"))
+        for key, series, per in kept:
+            for name, (at, values) in held[key].items():
+                for place, value in zip(at, values, strict=True):
+                    _note(series, per, place, {name: _read(value)})
         for one in held["flows"]:
             rows = [[_read(value) for value in row] for row in one["values"]]
             history.note_flow(one["step"], one["weights"], np.reshape(rows, (-1, len(STATISTICS))))
@@ -154,7 +165,15 @@ class History:
             ) from error
 
 
-def _note(held: dict[str, dict[int, float]], per: str, at: int, values: dict[str, Any]) -> None:
+def _before(held: dict[str, dict[int, float]], end: int) -> dict[str, dict[int, float]]:
+    return {name: {at: value for at, value in kept.items() if at < end} for name, kept in held.items()}
+
+
+def _listed(held: dict[str, dict[int, float]]) -> dict[str, Any]:
+    return {name: [list(kept), [*map(_written, kept.values())]] for name, kept in held.items()}
+
+
+def _note(held: dict[str, dict[int, float]], per: str, at: int, values: Mapping[str, Any]) -> None:
     at = _count(per, at)
     numbers = {name: _number(name, per, at, value) for name, value in values.items()}
     for name in numbers:
