@@ -13,6 +13,9 @@ from . import TechniqueBug
 
 PLAIN = registry.make("cross_entropy")
 SMOOTHED = registry.make("cross_entropy_smoothed")
+SOFT = registry.make("cross_entropy_soft")
+WEIGHTED = registry.make("cross_entropy_weighted")
+BY_COUNT = registry.make("cross_entropy_weighted_by_count")
 PADDED = registry.make("cross_entropy_smoothed_padded")
 
 
@@ -77,6 +80,34 @@ def probabilities_for_logits(true: Any, spec: Any, case: Arrays) -> Arrays:
 def temperature(true: Any, spec: Any, case: Arrays) -> Arrays:
     result = true(spec, {**case, "logits": case["logits"] / 1.001})
     return {"loss": result["loss"], "gradient": result["gradient"] / 1.001}
+
+
+@partial(TechniqueBug, "class weights divided by the count, as in Keras", WEIGHTED, "keras")
+def divided_by_count(true: Any, spec: Any, case: Arrays) -> Arrays:
+    valid = case["targets"] != spec.ignore_index
+    return rescaled(true(spec, case), float(np.array(spec.class_weights)[case["targets"][valid]].mean()))
+
+
+@partial(TechniqueBug, "smoothed terms weighed by the target's weight", WEIGHTED, "torch")
+def one_weight_for_all_terms(true: Any, spec: Any, case: Arrays) -> Arrays:
+    valid = case["targets"] != spec.ignore_index
+    mean = float(np.array(spec.class_weights)[case["targets"][valid]].mean())
+    return rescaled(true(spec.replace(weight_convention="by_count"), case), 1 / mean)
+
+
+@partial(TechniqueBug, "class weights divided by their sum, as in PyTorch", BY_COUNT, "torch")
+def divided_by_weights(true: Any, spec: Any, case: Arrays) -> Arrays:
+    return true(spec.replace(weight_convention="by_weights"), case)
+
+
+@partial(TechniqueBug, "largest probability taken for the class", SOFT, "keras")
+def hardened(true: Any, spec: Any, case: Arrays) -> Arrays:
+    return true(spec.replace(targets="indices"), {**case, "targets": case["targets"].argmax(axis=-1)})
+
+
+@partial(TechniqueBug, "probabilities not smoothed", SOFT, "torch")
+def soft_not_smoothed(true: Any, spec: Any, case: Arrays) -> Arrays:
+    return true(spec.replace(label_smoothing=0.0), case)
 
 
 BUGS = tuple(found for found in vars().values() if isinstance(found, TechniqueBug))
