@@ -6,7 +6,7 @@ import json
 import math
 import operator
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ STATISTICS = ("mean", "std", "norm", "zeros", "update")  # of a weight's gradien
 NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 Series = tuple[NDArray[np.int64], NDArray[np.float64]]
+Listener = Callable[[str, int, float], None]
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class History:
 
     Steps and epochs are counted from 0 and only go up. A quantity need not have a number at every step: its series
     holds the steps that have one. Usual names are, by step, `loss`, `learning_rate`, `loss_scale` and `gradient_norm`;
-    by epoch, `loss` and `held_out_loss`, and each metric in the same two ways. NaN and infinities are kept.
+    by epoch, `loss` and `held_out_loss`, and each metric in the same two ways. NaN and infinities are kept. Each
+    listener is told the tag, the step and the value of whatever is noted; a TensorBoard writer is one.
 
     Raises InputError for a step that does not go up, for what is no number, and for a flow of another shape.
     """
@@ -48,14 +50,15 @@ class History:
     epochs: dict[str, dict[int, float]] = field(default_factory=dict)
     flows: list[Flow] = field(default_factory=list)
     dead: dict[str, dict[int, float]] = field(default_factory=dict)
+    listeners: list[Listener] = field(default_factory=list, repr=False, compare=False)
 
     def note_step(self, step: int, **values: Any) -> None:
         """The quantities of one optimizer step."""
-        _note(self.steps, "step", step, values)
+        self._tell("step", step, _note(self.steps, "step", step, values))
 
     def note_epoch(self, epoch: int, **values: Any) -> None:
         """The quantities of one epoch."""
-        _note(self.epochs, "epoch", epoch, values)
+        self._tell("epoch", epoch, _note(self.epochs, "epoch", epoch, values))
 
     def note_flow(self, step: int, names: Sequence[str], array: Any) -> None:
         """The gradients of one step, (weights, statistics) with the columns of STATISTICS."""
@@ -68,10 +71,18 @@ class History:
         if self.flows and step <= self.flows[-1].step:
             raise InputError(f"the flow at step {step} comes after step {self.flows[-1].step}; steps only go up")
         self.flows.append(Flow(step, tuple(map(str, names)), values))
+        for name, row in zip(self.flows[-1].names, values, strict=True):
+            tagged = {f"{statistic}/{name}": float(value) for statistic, value in zip(STATISTICS, row, strict=True)}
+            self._tell("flow", step, tagged)
 
     def note_dead(self, step: int, shares: Mapping[str, float]) -> None:
         """The share of dead units of each layer at one step: what `watch` of core/techniques/dead_units.py gives."""
-        _note(self.dead, "step", step, shares)
+        self._tell("dead", step, _note(self.dead, "step", step, shares))
+
+    def _tell(self, group: str, at: int, values: Mapping[str, float]) -> None:
+        for listener in self.listeners:
+            for name, value in values.items():
+                listener(f"{group}/{name}", at, value)
 
     def series(self, name: str, per: str = "step") -> Series:
         """Where a quantity has numbers, and the numbers. Both are empty for a quantity that has none."""
@@ -109,6 +120,7 @@ class History:
             _before(self.epochs, epoch),
             [one for one in self.flows if one.step < step],
             _before(self.dead, step),
+            self.listeners,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -173,7 +185,7 @@ def _listed(held: dict[str, dict[int, float]]) -> dict[str, Any]:
     return {name: [list(kept), [*map(_written, kept.values())]] for name, kept in held.items()}
 
 
-def _note(held: dict[str, dict[int, float]], per: str, at: int, values: Mapping[str, Any]) -> None:
+def _note(held: dict[str, dict[int, float]], per: str, at: int, values: Mapping[str, Any]) -> dict[str, float]:
     at = _count(per, at)
     numbers = {name: _number(name, per, at, value) for name, value in values.items()}
     for name in numbers:
@@ -184,6 +196,7 @@ def _note(held: dict[str, dict[int, float]], per: str, at: int, values: Mapping[
             )
     for name, number in numbers.items():
         held.setdefault(name, {})[at] = number
+    return numbers
 
 
 def _count(per: str, at: Any) -> int:
