@@ -1,0 +1,53 @@
+"""What the techniques have in common that follow one metric from epoch to epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .errors import InputError
+from .technique import Arrays, Technique
+
+
+@dataclass(frozen=True, kw_only=True)
+class Monitored(Technique):
+    """A technique that acts at the end of an epoch, by a metric; a subclass has the fields `monitor` and `mode`."""
+
+    SEQUENCES: ClassVar[int] = 5
+    EPOCHS: ClassVar[int] = 20
+
+    def value(self, metrics: Any) -> float:
+        """The metric, out of all by their names, or given as the number that it is.
+
+        Raises InputError where it is not among them, or is no number.
+        """
+        monitor = self.fields()["monitor"]
+        if isinstance(metrics, Mapping):
+            if metrics.get(monitor) is None:
+                known = ", ".join(map(repr, metrics)) or "no metric at all"
+                advice = "name one of these as `monitor`, or have it measured"
+                raise InputError(f"{self.name}: there is no metric {monitor!r} in this epoch, but {known}; {advice}")
+            metrics = metrics[monitor]
+        try:
+            return float(metrics)
+        except (TypeError, ValueError, RuntimeError):
+            raise InputError(f"{self.name}: the metric {monitor!r} must be one number, not {metrics!r}") from None
+
+    def worst(self) -> float:
+        """What any metric is better than; NaN is better than nothing."""
+        return math.inf if self.fields()["mode"] == "min" else -math.inf
+
+    def case(self, rng: np.random.Generator) -> Arrays:
+        """Metrics (sequence, epoch) that get better more and more slowly; one smoothly, the others with more noise."""
+        start, slope = rng.uniform(2, 4, (self.SEQUENCES, 1)), rng.uniform(0.05, 0.5, (self.SEQUENCES, 1))
+        epochs, noise = np.arange(self.EPOCHS), np.linspace(0, 0.2, self.SEQUENCES)[:, None]
+        metrics = 1 + start * np.exp(-slope * epochs) + noise * rng.standard_normal((self.SEQUENCES, self.EPOCHS))
+        return {"metrics": metrics if self.fields()["mode"] == "min" else 5 - metrics}
+
+    def middle(self) -> int:
+        """The epoch before which the run is cut off and resumed."""
+        return 5

@@ -1,0 +1,84 @@
+"""Reduction of the rate on a plateau. See core/techniques/reduce_on_plateau.py."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import keras
+import numpy as np
+
+from ...core.errors import InputError
+from ...core.technique import Arrays
+from ...core.techniques.reduce_on_plateau import ReduceOnPlateau as Spec
+
+
+class ReduceOnPlateau(keras.callbacks.ReduceLROnPlateau):
+    """`ReduceLROnPlateau` with both conventions and thresholds, which a resumed `fit` goes on with."""
+
+    def __init__(self, spec: Spec) -> None:
+        more = 1 if spec.patience_convention == "exceeded" else 0
+        super().__init__(
+            monitor=spec.monitor,
+            mode=spec.mode,
+            factor=spec.factor,
+            patience=spec.patience + more,
+            cooldown=spec.cooldown + more,
+            min_lr=spec.min_rate,
+        )
+        self.spec, self.resumed = spec, False
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        if not self.resumed:
+            super().on_train_begin(logs)
+        self.resumed = False
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        rate = self.model.optimizer._learning_rate
+        if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+            has = f"the optimizer's is the schedule {type(rate).__name__}"
+            raise InputError(f"{self.spec.name} reduces a rate that is a number, and {has}: leave one of the two out")
+        super().on_epoch_end(epoch, {**(logs or {}), self.monitor: self.spec.value(logs or {})})
+
+    def _is_improvement(self, value: float, best: float | None) -> bool:
+        # Keras compares in floatx, and takes a first NaN for the best.
+        if best is None:
+            best = self.spec.worst()
+        elif self.spec.threshold_mode == "relative":
+            best *= 1 - self.spec.threshold if self.mode == "min" else 1 + self.spec.threshold
+        else:
+            best += -self.spec.threshold if self.mode == "min" else self.spec.threshold
+        return value < best if self.mode == "min" else value > best
+
+    def get_state(self) -> dict[str, Any]:
+        return {"best": self.best, "wait": self.wait, "cooldown_counter": self.cooldown_counter}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self.best, self.wait, self.cooldown_counter = state["best"], state["wait"], state["cooldown_counter"]
+        self.resumed = True
+
+
+def build(spec: Spec) -> ReduceOnPlateau:
+    return ReduceOnPlateau(spec)
+
+
+def trace(spec: Spec, case: Arrays) -> Arrays:
+    def run(callback: ReduceOnPlateau, rate: float, metrics: Any) -> list[float]:
+        optimizer = keras.optimizers.SGD(rate)
+        callback.set_model(SimpleNamespace(optimizer=optimizer))
+        callback.on_train_begin()
+        rates = []
+        for epoch, value in enumerate(metrics):
+            callback.on_epoch_end(epoch, {spec.monitor: float(value)})
+            rates.append(float(optimizer.learning_rate))
+        return rates
+
+    rates, resumed = [], []
+    for metrics in case["metrics"]:
+        rates.append(run(build(spec), spec.START, metrics))
+        first, second = build(spec), build(spec)
+        before = run(first, spec.START, metrics[: spec.middle()])
+        second.set_state(first.get_state())
+        resumed.append(run(second, before[-1], metrics[spec.middle() :]))
+    dtype = case["metrics"].dtype
+    return {"rates": np.array(rates, dtype), "rates resumed": np.array(resumed, dtype)}
