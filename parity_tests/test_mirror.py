@@ -22,6 +22,8 @@ MIRRORED = (*PIECES, "backend.py", "fitting.py", "foreign.py", "hub.py", "initia
 FOREIGN = {
     "techniques/batch_norm.py": {"BiasedBatchNorm1d", "BiasedBatchNorm2d", "biased", "UnbiasedBatchNormalization"},
     "techniques/preprocess.py": {"resize"},
+    "techniques/adafactor.py": {"Adafactor"},
+    "techniques/lion.py": {"Lion"},
     "techniques/gradient_accumulation.py": {"Accumulation"},
     "layout.py": {"path", "native", "to_native", "to_canonical", "inputs_to_native", "layer", "variable"},
     "hub.py": {"library"},

@@ -47,6 +47,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
     r"None or a tuple of numbers above 0": (3, 2.5, "12", {}, (), [], (0.0,), (1.0, -1.0), (None,), (True,), ("a",),
                                             (float("nan"),), [1.0, float("inf")], ((1.0,),)),
     r"None or a number above 0 and at most 1": (*NOT_NUMBERS[1:], *NOT_FINITE, 0, -0.1, 1.1, 2),
+    r"None or a number above 0": (*NOT_NUMBERS[1:], *NOT_FINITE, 0, 0.0, -1e-300),
     r"a number above 0 and at most 1": (*NOT_NUMBERS, *NOT_FINITE, 0, -0.1, 1.1, 2),
     r"an empty tuple or one of whole numbers, at least 1": (
         None, 3, 2.5, "12", {}, (0,), (-1,), (2.0,), (True,), (None,), ("3",), ((3,),), [[3], [4]], (3, 0),

@@ -1,0 +1,48 @@
+"""What the optimizers that PyTorch lacks have in common: a loop over groups and weights, and a state that copies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..core.technique import Optimizer as Spec
+
+State = dict[str, Any]
+
+
+class PerWeight(torch.optim.Optimizer):
+    """A subclass gives `_update`. A group's own `lr` and `weight_decay` hold for its weights."""
+
+    def __init__(self, weights: list[Any], spec: Spec, **own: Any) -> None:
+        self.spec = spec
+        fields = spec.fields()
+        super().__init__(weights, {"lr": fields["learning_rate"], "weight_decay": fields["weight_decay"], **own})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> Any:
+        with torch.enable_grad():
+            loss = closure() if closure else None
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    state = self.state[weight]
+                    state["step"] = state.get("step", 0) + 1
+                    self._update(weight, weight.grad, state, group)
+        return loss
+
+    def _update(self, weight: nn.Parameter, gradient: torch.Tensor, state: State, group: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "spec": self.spec}
+
+
+def slot(state: State, name: str, like: torch.Tensor) -> torch.Tensor:
+    """What is kept under a name, zeros at first."""
+    if name not in state:
+        state[name] = torch.zeros_like(like)
+    kept: torch.Tensor = state[name]
+    return kept
