@@ -25,6 +25,8 @@ FOREIGN = {
     "techniques/adafactor.py": {"Adafactor"},
     "techniques/lion.py": {"Lion"},
     "techniques/gradient_accumulation.py": {"Accumulation"},
+    "techniques/early_stopping.py": {"EarlyStopping"},
+    "techniques/reduce_on_plateau.py": {"ReduceOnPlateau"},
     "layout.py": {"path", "native", "to_native", "to_canonical", "inputs_to_native", "layer", "variable"},
     "hub.py": {"library"},
     "attention.py": {"fused"},
@@ -53,7 +55,7 @@ def public(tree: str, name: str) -> list[str]:
 
 
 PRESCRIBED = {"forward", "call", "step", "update_step", "get_config", "compute_output_shape", "train", "make_variables",
-              "on_epoch_begin", "on_epoch_end", "compile", "get_compile_config",
+              "on_epoch_begin", "on_epoch_end", "get_lr", "compile", "get_compile_config",
               "compile_from_config", "train_step", "test_step"}  # fmt: skip
 
 

@@ -44,7 +44,8 @@ class ReduceOnPlateau(Monitored):
     optimizer.
 
     Raises SpecError for a value against its rule, and for a relative threshold of 1 and more, which nothing can pass.
-    Raises InputError for a metric that is not there, and on an optimizer whose rate is a schedule.
+    Raises InputError for a metric that is not there, and on Keras for an optimizer
+    whose rate is a schedule, which does not let it be set.
 
     Frameworks differ: in the convention, so that Keras reduces one epoch earlier and waits one epoch less. PyTorch's
     threshold is relative, Keras's absolute. Keras compares in the precision of the network, so that metrics that differ

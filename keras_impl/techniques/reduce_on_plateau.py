@@ -34,10 +34,6 @@ class ReduceOnPlateau(keras.callbacks.ReduceLROnPlateau):
         self.resumed = False
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        rate = self.model.optimizer._learning_rate
-        if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
-            has = f"the optimizer's is the schedule {type(rate).__name__}"
-            raise InputError(f"{self.spec.name} reduces a rate that is a number, and {has}: leave one of the two out")
         super().on_epoch_end(epoch, {**(logs or {}), self.monitor: self.spec.value(logs or {})})
 
     def _is_improvement(self, value: float, best: float | None) -> bool:
@@ -58,27 +54,36 @@ class ReduceOnPlateau(keras.callbacks.ReduceLROnPlateau):
         self.resumed = True
 
 
-def build(spec: Spec) -> ReduceOnPlateau:
+def build(spec: Spec, optimizer: keras.optimizers.Optimizer) -> ReduceOnPlateau:
+    if isinstance(optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+        has = f"this optimizer's is the schedule {type(optimizer._learning_rate).__name__}"
+        raise InputError(f"{spec.name} reduces a rate that is a number, and {has}: leave one of the two out")
     return ReduceOnPlateau(spec)
 
 
 def trace(spec: Spec, case: Arrays) -> Arrays:
-    def run(callback: ReduceOnPlateau, rate: float, metrics: Any) -> list[float]:
+    def start(rate: float) -> ReduceOnPlateau:
         optimizer = keras.optimizers.SGD(rate)
+        callback = build(spec, optimizer)
         callback.set_model(SimpleNamespace(optimizer=optimizer))
+        return callback
+
+    def run(callback: ReduceOnPlateau, metrics: Any) -> list[float]:
         callback.on_train_begin()
         rates = []
         for epoch, value in enumerate(metrics):
             callback.on_epoch_end(epoch, {spec.monitor: float(value)})
-            rates.append(float(optimizer.learning_rate))
+            rates.append(float(callback.model.optimizer.learning_rate))
         return rates
 
     rates, resumed = [], []
     for metrics in case["metrics"]:
-        rates.append(run(build(spec), spec.START, metrics))
-        first, second = build(spec), build(spec)
-        before = run(first, spec.START, metrics[: spec.middle()])
+        first = start(spec.START)
+        before = run(first, metrics[: spec.middle()])
+        second = start(before[-1])
         second.set_state(first.get_state())
-        resumed.append(run(second, before[-1], metrics[spec.middle() :]))
+        resumed.append(run(second, metrics[spec.middle() :]))
+        first.set_state(first.get_state())
+        rates.append(before + run(first, metrics[spec.middle() :]))
     dtype = case["metrics"].dtype
     return {"rates": np.array(rates, dtype), "rates resumed": np.array(resumed, dtype)}
