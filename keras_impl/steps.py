@@ -34,7 +34,7 @@ class Steps:
             with tf.GradientTape() as tape:
                 result = value(model_of(), batch)
             found = tape.gradient(result, [weight.value for weight in weights])
-            optimizer.apply(clip(found) if clip else found, weights)
+            optimizer.apply(clip(found, weights) if clip else found, weights)
             return result
 
         self.take = tf.function(step, autograph=False)

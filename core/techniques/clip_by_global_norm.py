@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
+from ..clipping import Clipping
 from ..field import non_negative, positive
-from ..technique import Arrays, Technique
+from ..technique import Arrays
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClipByGlobalNorm(Technique):
+class ClipByGlobalNorm(Clipping):
     """Scale all gradients together, so that the norm of all their elements is at most `max_norm`.
 
     Source: Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks", ICML 2013,
@@ -39,22 +38,8 @@ class ClipByGlobalNorm(Technique):
         "clip_by_global_norm_without_epsilon": {"max_norm": 5.0, "epsilon": 0.0}
     }
     CHECKED = ("clip_by_global_norm", *PRESETS)
+    NATIVE: ClassVar[dict[str, str]] = {"torch": "torch.nn.utils.clip_grad_norm_"}
 
-    def case(self, rng: np.random.Generator) -> Arrays:
-        """Gradients `NORM.NAME` in two sets: one of three times the largest norm, and one of a third of it."""
-        case: Arrays = {}
-        for norm, factor in {"long": 3.0, "short": 1 / 3}.items():
-            gradients = {"kernel": rng.standard_normal((5, 4)), "bias": rng.standard_normal(4)}
-            length = np.sqrt(sum((gradient**2).sum() for gradient in gradients.values()))
-            for name, gradient in gradients.items():
-                case[f"{norm}.{name}"] = gradient * factor * self.max_norm / length
-        return case
-
-    def rule(self, case: Arrays) -> Arrays:
-        result: Arrays = {}
-        for norm in ("long", "short"):
-            gradients = {name: gradient for name, gradient in case.items() if name.startswith(f"{norm}.")}
-            length = np.sqrt(sum((gradient**2).sum() for gradient in gradients.values()))
-            scale = self.max_norm / max(length + self.epsilon, self.max_norm)
-            result |= {f"clipped {name}": gradient * scale for name, gradient in gradients.items()}
-        return result
+    def clipped(self, gradients: Arrays, weights: Arrays) -> Arrays:
+        scale = self.max_norm / max(self.length(gradients) + self.epsilon, self.max_norm)
+        return {name: gradient * scale for name, gradient in gradients.items()}

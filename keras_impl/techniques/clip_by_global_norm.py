@@ -8,9 +8,10 @@ import tensorflow as tf
 
 from ...core.technique import Arrays
 from ...core.techniques.clip_by_global_norm import ClipByGlobalNorm as Spec
+from ..clipping import trace_clip
 
 
-def clip(spec: Spec, gradients: list[Any]) -> list[Any]:
+def clip(spec: Spec, gradients: list[Any], weights: Any = None) -> list[Any]:
     # An embedding's gradient may hold several rows for one index, which must be added up before the norm is taken.
     gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
     norm = tf.linalg.global_norm(gradients)
@@ -19,9 +20,4 @@ def clip(spec: Spec, gradients: list[Any]) -> list[Any]:
 
 
 def trace(spec: Spec, case: Arrays) -> Arrays:
-    result: Arrays = {}
-    for norm in ("long", "short"):
-        gradients = {name: tf.convert_to_tensor(array) for name, array in case.items() if name.startswith(f"{norm}.")}
-        clipped = clip(spec, list(gradients.values()))
-        result |= {f"clipped {name}": tensor.numpy() for name, tensor in zip(gradients, clipped, strict=True)}
-    return result
+    return trace_clip(clip, spec, case)
