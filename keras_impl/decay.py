@@ -1,0 +1,33 @@
+"""What the native optimizers lack: L2 decay, and the whole gradient of an embedding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from .exact import constant
+
+
+class L2:
+    """To be put before a native class. Its `weight_decay` stays the decoupled one."""
+
+    def __init__(self, *, l2: float = 0.0, **options: Any) -> None:
+        super().__init__(**options)
+        self.l2 = l2
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        # An embedding's gradient may hold several rows for one index, which must be added up before they are squared.
+        gradient = tf.convert_to_tensor(gradient)
+        if self.l2:
+            gradient = gradient + constant(self.l2, gradient) * variable
+        super().update_step(gradient, variable, learning_rate)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "l2": self.l2}
+
+
+def decays(spec: Any) -> dict[str, Any]:
+    """The two strengths of an optimizer with this decay, of which one is none."""
+    decoupled = spec.decay == "decoupled" and spec.weight_decay
+    return {"weight_decay": spec.weight_decay if decoupled else None, "l2": 0.0 if decoupled else spec.weight_decay}
