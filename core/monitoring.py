@@ -24,8 +24,9 @@ class Limits:
     Fields:
         vanishing: a layer's norm, as a fraction of the median of all layers, below which it vanishes. In a first step
             from usual initial weights, Diglot's own architectures have layers from 0.015 to 100 times their median: so
-            much is a matter of width and place. The limit lies ten times further out.
-        exploding: a layer's norm, as a multiple of the median, above which it explodes; likewise.
+            much is a matter of width and place. The limit lies three times further out.
+        exploding: a layer's norm, as a multiple of the median, above which it explodes; ten times further out than
+            the largest of those.
         largest: a norm above which a layer explodes whatever the others do. Losses are means of about 1, and gradients
             are clipped at 1 to 10 in practice: of a hundred times that, clipping leaves the direction alone.
         dead: the share of a layer's units that are dead. A unit that is on for half of all inputs is off for all of a
@@ -35,7 +36,7 @@ class Limits:
     Raises SpecError for a value against its rule.
     """
 
-    vanishing: float = fraction(1e-3)
+    vanishing: float = fraction(5e-3)
     exploding: float = positive(1e3)
     largest: float = positive(1e3)
     dead: float = fraction(0.5)

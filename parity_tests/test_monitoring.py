@@ -106,7 +106,7 @@ def kinds(findings: list[Finding]) -> dict[str, list[int]]:
 class TheSameAnomaly(unittest.TestCase):
     @parameterized.expand([
         ("healthy", {}),
-        ("deep sigmoid", {"vanishing": [0, 1, 2]}),
+        ("deep sigmoid", {"vanishing": [0, 1, 2, 3]}),
         ("large initial weights", {"exploding": [*range(6)]}),
         ("biases at -10", {"no gradient": [0, 1, 2], "dead units": [2]}),
     ])  # fmt: skip
