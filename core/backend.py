@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from .errors import DiglotError, MissingFrameworkError, nearest
 from .learning import Learner, Training
 from .noise import Noise
+from .recipe import Recipe
 from .spec import Part, Spec
 from .state import State
 from .technique import Arrays, Technique
@@ -35,16 +36,6 @@ class Run:
 
     outputs: Arrays
     calls: dict[str, Call] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained: an optimizer and a loss, and optionally a learning-rate schedule and clipping."""
-
-    optimizer: Technique
-    loss: Technique
-    schedule: Technique | None = None
-    clip: Technique | None = None
 
 
 class Decoder(Protocol):

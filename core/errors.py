@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+ADVICE = "lower the learning rate or clip the gradients, and look at this batch"
+
 
 class DiglotError(Exception):
     """A request that cannot be met. The command line prints it as one sentence and exits with status 2."""
@@ -35,6 +37,10 @@ class CheckpointError(DiglotError, ValueError):
 
 class ReportError(DiglotError, ValueError):
     """A report folder cannot be used, or does not belong to this run."""
+
+
+class TrainingError(DiglotError, ArithmeticError):
+    """A training that cannot go on: its loss or its gradients are not finite."""
 
 
 class MissingFrameworkError(DiglotError, ImportError):

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from . import backend, compare, floor, registry, verdict
-from .backend import SIDES, Backend, Recipe
+from .backend import SIDES, Backend
 from .compare import Comparison
 from .learning import Learner, LearningSpec, study
 from .noise import Noise, generator
+from .recipe import Recipe
 from .spec import Spec
 from .state import State, random_state
 from .technique import Arrays

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import spec
-from .core.backend import Recipe
 from .core.errors import SpecError, nearest
 from .core.noise import generator
+from .core.recipe import Recipe
 from .core.technique import Arrays
 from .demo_pair import RealPair, Result, need_data, same_recipe
 

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from . import initial_state
 from .core import registry, verdict
-from .core.backend import SIDES, Recipe
+from .core.backend import SIDES
 from .core.compare import Comparison
 from .core.errors import DiglotError
 from .core.pair import Pair
+from .core.recipe import Recipe
 from .core.spec import Spec
 from .core.state import State
 from .core.technique import Arrays

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from . import spec
 from .core import compare
-from .core.backend import SIDES, Recipe
+from .core.backend import SIDES
 from .core.noise import generator
+from .core.recipe import Recipe
 from .core.technique import Arrays
 from .demo_pair import RealPair, Result, need_data, same_recipe
 

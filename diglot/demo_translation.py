@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from . import generate, spec
 from .core import compare, registry
-from .core.backend import SIDES, Recipe
+from .core.backend import SIDES
+from .core.recipe import Recipe
 from .core.spec import Spec
 from .demo_catalogue import Sentence, sentences
 from .demo_pair import RealPair, Result, need_data

@@ -14,11 +14,12 @@ import numpy as np
 import tensorflow as tf
 
 from ..core import registry
-from ..core.backend import Call, Decoder, Recipe, Run
+from ..core.backend import Call, Decoder, Run
 from ..core.decoding import Uncached
 from ..core.errors import StateError
 from ..core.learning import Learner, Training
 from ..core.noise import Noise
+from ..core.recipe import Recipe
 from ..core.spec import Part, Spec, Tensor, Weight
 from ..core.state import State, cast
 from ..core.technique import Arrays, Technique

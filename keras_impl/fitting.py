@@ -9,8 +9,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.backend import Recipe
 from ..core.errors import SpecError
+from ..core.recipe import Recipe
 from ..core.spec import Tensor
 from ..core.technique import Arrays
 from .backend import sibling, spec_of

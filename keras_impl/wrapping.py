@@ -28,6 +28,14 @@ class Wrapper(keras.optimizers.Optimizer):
         return [*super().variables, *self.inner.variables]
 
     @property
+    def _learning_rate(self) -> Any:
+        return self.inner._learning_rate
+
+    @_learning_rate.setter
+    def _learning_rate(self, rate: Any) -> None:
+        """The inner optimizer has the rate; Keras gives every optimizer one."""
+
+    @property
     def learning_rate(self) -> Any:
         return self.inner.learning_rate
 

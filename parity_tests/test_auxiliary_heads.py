@@ -5,8 +5,8 @@ from __future__ import annotations
 import unittest
 
 from diglot.core import backend, compare, floor, registry, verdict
-from diglot.core.backend import Recipe
 from diglot.core.pair import Pair
+from diglot.core.recipe import Recipe
 from diglot.core.verdict import Verdict
 from diglot.keras_impl import fitting as keras_fitting
 from diglot.torch_impl import fitting as torch_fitting

@@ -15,9 +15,9 @@ import numpy as np
 import tensorflow as tf
 import torch
 from diglot.core import registry
-from diglot.core.backend import Recipe
 from diglot.core.errors import StateError
 from diglot.core.noise import generator
+from diglot.core.recipe import Recipe
 from diglot.core.spec import Spec
 from diglot.keras_impl import fitting
 from diglot.torch_impl.layout import to_native

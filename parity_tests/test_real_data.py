@@ -9,8 +9,9 @@ import unittest
 from unittest import mock
 
 import numpy as np
-from diglot.core.backend import SIDES, Recipe
+from diglot.core.backend import SIDES
 from diglot.core.errors import DiglotError, SpecError
+from diglot.core.recipe import Recipe
 from diglot.core.verdict import Verdict
 from parameterized import parameterized
 

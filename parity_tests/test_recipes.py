@@ -5,9 +5,9 @@ from __future__ import annotations
 import unittest
 
 from diglot.core import compare, registry
-from diglot.core.backend import Recipe
 from diglot.core.checks import training
 from diglot.core.pair import Pair
+from diglot.core.recipe import Recipe
 from diglot.core.verdict import Verdict
 from parameterized import parameterized
 

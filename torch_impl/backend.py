@@ -13,11 +13,12 @@ import torch
 from torch import nn
 
 from ..core import registry
-from ..core.backend import Call, Decoder, Recipe, Run
+from ..core.backend import Call, Decoder, Run
 from ..core.decoding import Uncached
 from ..core.errors import StateError
 from ..core.learning import Learner, Training
 from ..core.noise import Noise
+from ..core.recipe import Recipe
 from ..core.spec import Part, Spec, Tensor
 from ..core.state import State, cast
 from ..core.technique import Arrays, Technique
@@ -152,7 +153,7 @@ def train(model: nn.Module, batches: Sequence[Arrays], recipe: Recipe, *, noise:
             value = loss_of(model, [*_inputs(model, spec, batch), to_tensor(model, spec.targets(), batch)], loss)
             value.backward()
             if recipe.clip:
-                clipped = sibling(recipe.clip).clip(recipe.clip, [weight.grad for weight in weights])
+                clipped = sibling(recipe.clip).clip(recipe.clip, [weight.grad for weight in weights], weights)
                 for weight, gradient in zip(weights, clipped, strict=True):
                     weight.grad = gradient
             optimizer.step()

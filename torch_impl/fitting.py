@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from ..core.backend import Recipe
 from ..core.errors import SpecError
+from ..core.recipe import Recipe
 from ..core.spec import Tensor
 from ..core.technique import Arrays
 from .backend import sibling, spec_of, to_tensor

@@ -20,6 +20,7 @@ class UnbiasedBatchNormalization(keras.layers.BatchNormalization):
     def call(self, x: Any, training: bool = False) -> Any:
         if not training or not self.trainable:
             return super().call(x, training=training)
+        x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))  # half precision would overflow, as Keras says
         mean, variance = ops.moments(x, axes=list(range(len(x.shape) - 1)))
         count = ops.cast(ops.size(x), x.dtype) / x.shape[-1]
         kept = constant(self.momentum, x)
@@ -27,9 +28,9 @@ class UnbiasedBatchNormalization(keras.layers.BatchNormalization):
         self.moving_variance.assign(
             kept * self.moving_variance + (1 - kept) * variance * count / ops.maximum(count - 1, 1)
         )
-        return ops.batch_normalization(
-            x, mean, variance, axis=-1, offset=self.beta, scale=self.gamma, epsilon=self.epsilon
-        )
+        beta, gamma = (None if weight is None else ops.cast(weight, x.dtype) for weight in (self.beta, self.gamma))
+        given = ops.batch_normalization(x, mean, variance, axis=-1, offset=beta, scale=gamma, epsilon=self.epsilon)
+        return ops.cast(given, self.compute_dtype)
 
 
 def build(spec: Spec, channels: int, *, image: bool = True) -> keras.layers.BatchNormalization:

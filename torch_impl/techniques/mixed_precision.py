@@ -34,17 +34,15 @@ class Scaler(torch.amp.GradScaler):
     stepped = True
 
     def step(self, optimizer: torch.optim.Optimizer, *args: Any, **options: Any) -> float | None:
-        before, self.stepped = optimizer.step, False
-
-        def noted(*args: Any, **options: Any) -> Any:
-            self.stepped = True
-            return before(*args, **options)
-
+        self.stepped = False
+        handle = optimizer.register_step_post_hook(self._note)
         try:
-            optimizer.step = noted  # type: ignore[method-assign]
             return super().step(optimizer, *args, **options)
         finally:
-            del optimizer.step
+            handle.remove()
+
+    def _note(self, *_: Any) -> None:
+        self.stepped = True
 
 
 def build(spec: Spec, optimizer: torch.optim.Optimizer) -> Scaler:
@@ -61,7 +59,10 @@ def build(spec: Spec, optimizer: torch.optim.Optimizer) -> Scaler:
 
 @contextlib.contextmanager
 def lowered(spec: Spec, model: nn.Module) -> Iterator[None]:
-    """Inside, the operations of a model on its device are lowered. Raises SpecError where the device cannot."""
+    """Inside, the operations of a float32 model are lowered; float64 stays float64, as `autocast` leaves it.
+
+    Raises SpecError where the model's device does not have the precision.
+    """
     device = next(model.parameters()).device
     dtype = getattr(torch, spec.dtype)
     try:
@@ -106,8 +107,7 @@ def _network(spec: Spec, case: Arrays) -> Arrays:
     for name, layer in {"hidden": hidden, "output": output}.items():
         layer.weight = nn.Parameter(torch.tensor(case[name].T.copy()))  # (in, out) -> (out, in)
     network = nn.Sequential(hidden, nn.Tanh(), output)
-    low = lowered(spec, network) if case["x"].dtype == np.float32 else contextlib.nullcontext()
-    with low:
+    with lowered(spec, network):
         loss = functional.cross_entropy(network(torch.tensor(case["x"])), torch.tensor(case["targets"]))
     loss.backward()
     gradients = {"hidden": hidden.weight.grad, "output": output.weight.grad}

@@ -1,0 +1,122 @@
+"""Which samples each batch of each epoch has, by shared draws; the same for both sides, and after a resume."""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .data import Data
+from .errors import SpecError
+from .noise import Noise
+from .recipe import Recipe
+from .techniques.gradient_accumulation import GradientAccumulation
+
+ACCURACY = "accuracy"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some samples. `step` counts batches over all epochs; a group of micro-batches ends with one that is `due`."""
+
+    step: int
+    rows: NDArray[np.int64]
+    due: bool
+
+
+class Epochs:
+    """The batches of a training.
+
+    Raises SpecError for a number of epochs or samples below 1, for a warm-up that outlasts the training, for a metric
+    that there is not, and for a curriculum without difficulties.
+    """
+
+    def __init__(self, data: Data, recipe: Recipe, epochs: int, batch_size: int, seed: int) -> None:
+        for name, value in (("epochs", epochs), ("batch_size", batch_size)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise SpecError(f"{name} must be a whole number, at least 1, not {value!r}")
+        self.data, self.recipe, self.count, self.batch_size = data, recipe, epochs, batch_size
+        self.noise = Noise(seed)
+        self.noise.permutation("order", 1)  # a wrong seed is an error of the request
+        self.accumulation: GradientAccumulation = recipe.accumulation or GradientAccumulation(micro_batches=1)  # type: ignore[assignment]
+        if recipe.curriculum and data.difficulties is None:
+            raise SpecError(f"{recipe.curriculum.name} needs the difficulties of the samples; give them with the data")
+        self._warm()
+        for technique in (recipe.plateau, recipe.stopping):
+            if technique:
+                self._known(technique)
+
+    def metrics(self) -> tuple[str, ...]:
+        """What is measured of an epoch."""
+        measured = ("loss", ACCURACY) if self.classifies() else ("loss",)
+        return measured if self.data.held_out is None else (*measured, *(f"val_{name}" for name in measured))
+
+    def classifies(self) -> bool:
+        """Whether targets are classes, so that an accuracy can be said."""
+        return self.data.targets.dtype.kind in "iu"
+
+    def batches(self, epoch: int) -> list[Batch]:
+        """The batches of an epoch, counted from 0. The last may be smaller."""
+        first = sum(self._batches(earlier) for earlier in range(epoch))
+        rows = self._order(epoch)
+        cut = [rows[start : start + self.batch_size] for start in range(0, len(rows), self.batch_size)]
+        return [Batch(first + index, part, self.accumulation.due(index, len(cut))) for index, part in enumerate(cut)]
+
+    def spans(self, first: int) -> list[tuple[int, int]]:
+        """From this epoch on: the first and the one behind the last of epochs that have as many batches."""
+        spans: list[tuple[int, int]] = []
+        for epoch in range(first, self.count):
+            if spans and self._batches(epoch) == self._batches(epoch - 1):
+                spans[-1] = spans[-1][0], epoch + 1
+            else:
+                spans.append((epoch, epoch + 1))
+        return spans
+
+    def steps(self) -> int:
+        """The optimizer's steps of the whole training."""
+        counts = [self._batches(epoch) for epoch in range(self.count)]
+        return sum(self.accumulation.due(index, count) for count in counts for index in range(count))
+
+    def identity(self) -> dict[str, Any]:
+        """What a training shares with the one that it goes on with. It may be longer."""
+        shapes = [[list(array.shape[1:]), str(array.dtype)] for array in (*self.data.arrays(), self.data.targets)]
+        held_out = 0 if self.data.held_out is None else len(self.data.held_out[1])
+        asked = {
+            "batch_size": self.batch_size,
+            "seed": self.noise.seed,
+            "samples": len(self.data),
+            "held out": held_out,
+        }
+        found: dict[str, Any] = json.loads(json.dumps({"recipe": self.recipe.described(), "arrays": shapes, **asked}))
+        return found
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        noise = Noise(self.noise.seed, epoch)
+        if self.recipe.curriculum:
+            rows: NDArray[np.int64] = self.recipe.curriculum.rows(self.data.difficulties, epoch, noise)  # type: ignore[attr-defined]
+            return rows
+        return noise.permutation("order", len(self.data))
+
+    @functools.cache  # noqa: B019
+    def _batches(self, epoch: int) -> int:
+        samples = len(self._order(epoch)) if self.recipe.curriculum else len(self.data)
+        return -(-samples // self.batch_size)
+
+    def _warm(self) -> None:
+        schedule, steps = self.recipe.schedule, self.steps()
+        warmup = getattr(schedule, "warmup_steps", 0)
+        if schedule is not None and warmup > steps:
+            raise SpecError(
+                f"{schedule.name} warms up for {warmup} steps, and the training has {steps}; "
+                "shorten warmup_steps or train for more epochs"
+            )
+
+    def _known(self, technique: Any) -> None:
+        if technique.monitor not in self.metrics():
+            there = ", ".join(self.metrics())
+            hint = "; give held-out data" if technique.monitor.startswith("val_") and not self.data.held_out else ""
+            raise SpecError(f"{technique.name} watches the metric {technique.monitor!r}, and there are {there}{hint}")

@@ -1,0 +1,300 @@
+"""Training with all the techniques of a recipe at once: one readable loop. The order of a step is core/recipe.py's."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..core.data import Data, Inputs, several
+from ..core.epochs import Batch, Epochs
+from ..core.errors import ADVICE, TrainingError
+from ..core.history import History
+from ..core.means import Means
+from ..core.noise import Noise
+from ..core.progress import told
+from ..core.recipe import Recipe
+from ..core.spec import Spec
+from ..core.technique import Technique
+from .backend import loss_of, running, sibling, to_tensor, trainable
+from .keeping import Keeping
+from .nonfinite import finite, source
+
+
+def fit(
+    model: nn.Module,
+    data: Data,
+    recipe: Recipe,
+    *,
+    epochs: int,
+    batch_size: int,
+    seed: int = 0,
+    folder: str | os.PathLike[str] | None = None,
+    shared: bool = False,
+    watch: int = 0,
+    progress: bool = True,
+) -> History:
+    """Train a network, Diglot's or any other, and give the numbers of every step and epoch.
+
+    The order of the samples and every augmentation are drawn by `seed`, the same on both sides; with `shared`, so are
+    the dropout masks of a network of Diglot's. With a `folder`, a checkpoint is written after every epoch, and the same
+    call goes on after an interruption, to the same bits. Every `watch` steps the gradient flow is noted, if the recipe
+    has one. The network ends with the averaged weights, or those of the best epoch, where the recipe asks for them.
+
+    Raises SpecError and InputError for a request that cannot be met, before anything is changed; CheckpointError for a
+    folder that holds another training; TrainingError where the loss or a gradient is not finite: the last checkpoint is
+    then still there.
+    """
+    plan = Epochs(data, recipe, epochs, batch_size, seed)
+    training = Training(model, plan, shared, watch)
+    keeping = Keeping(training, folder)
+    first = keeping.resume()
+    total = sum(len(plan.batches(epoch)) for epoch in range(first, epochs))
+    with told("PyTorch", total, progress) as tell, training.prepared():
+        for epoch in range(first, epochs):
+            if training.stopped:
+                break
+            training.learn(epoch, tell)
+            training.end(epoch)
+            keeping.keep()
+    if not training.finished:
+        training.finish()
+        keeping.keep(final=True)
+    return training.history
+
+
+class Training:
+    """A network in training, with all that moves beside it."""
+
+    def __init__(self, model: nn.Module, plan: Epochs, shared: bool, watch: int) -> None:
+        self.model, self.plan, self.watch = model, plan, watch
+        self.spec: Spec | None = model.spec if isinstance(getattr(model, "spec", None), Spec) else None
+        self.noise = Noise(plan.noise.seed) if shared else None
+        self.history, self.epoch, self.done, self.steps = History(), 0, 0, 0
+        self.stopped = self.finished = False
+        recipe = plan.recipe
+        self.named = self._named()
+        self.weights = list(self.named.values())
+        self.optimizer = self._optimizer(recipe)
+        self.loss = sibling(recipe.loss).build(recipe.loss)
+        self.accumulation = sibling(plan.accumulation).build(plan.accumulation, self.optimizer)
+        self.scaler = self._built(recipe.precision, self.optimizer)
+        self.schedule = self._built(recipe.schedule, self.optimizer)
+        self.plateau = self._built(recipe.plateau, self.optimizer)
+        self.stopping = self._built(recipe.stopping)
+        self.augment, self.mix, self.flow = map(self._built, (recipe.augmentation, recipe.mixing, recipe.flow))
+        self.update_average = self._built(recipe.average)
+        self.averages = [weight.detach().clone() for weight in self.weights] if recipe.average else []
+
+    def _built(self, technique: Technique | None, *more: Any) -> Any:
+        return sibling(technique).build(technique, *more) if technique else None
+
+    def _named(self) -> dict[str, torch.Tensor]:
+        if self.spec is not None:
+            return {weight.name: tensor for weight, tensor in trainable(self.model, self.spec).items()}
+        return {name: tensor for name, tensor in self.model.named_parameters() if tensor.requires_grad}
+
+    def _optimizer(self, recipe: Recipe) -> torch.optim.Optimizer:
+        layout = recipe.groups or recipe.unfreezing
+        if layout:
+            found: torch.optim.Optimizer = sibling(layout).build(layout, recipe.optimizer, self.named)
+        else:
+            found = sibling(recipe.optimizer).build(recipe.optimizer, self.weights)
+        return found
+
+    @contextlib.contextmanager
+    def prepared(self) -> Iterator[None]:
+        """In training mode, with shared draws if there are some; as before afterwards."""
+        with running(self.model, True, self.noise):
+            yield
+
+    def lowered(self) -> Any:
+        precision = self.plan.recipe.precision
+        return sibling(precision).lowered(precision, self.model) if precision else contextlib.nullcontext()
+
+    def learn(self, epoch: int, tell: Any) -> None:
+        """One epoch, counted from 0."""
+        recipe, means = self.plan.recipe, Means()
+        if recipe.unfreezing:
+            sibling(recipe.unfreezing).unfreeze(recipe.unfreezing, self.named, epoch)
+        group = Means()
+        self.optimizer.zero_grad()
+        for batch in self.plan.batches(epoch):
+            inputs, targets = self.loaded(batch)
+            with self.lowered():
+                output, loss = self.computed(inputs, targets)
+            value = loss.item()
+            if not math.isfinite(value):
+                self._refuse(f"the loss is {value}", epoch, batch, inputs, targets)
+            scaled = self.accumulation.weigh(loss, len(batch.rows))
+            (self.scaler.scale(scaled) if self.scaler else scaled).backward()
+            for mean in (means, group):
+                mean.add(len(batch.rows), loss=value, **self.measured(output, targets))
+            self.done += 1
+            tell(self.done, f"epoch {epoch + 1}, loss {value:.4g}")
+            if batch.due:
+                self.step(epoch, batch, group.of("loss"))
+                group = Means()
+        self.accumulation.drop()
+        self.history.note_epoch(epoch, **means.all())
+
+    def step(self, epoch: int, batch: Batch, loss: float) -> None:
+        """The optimizer's step, with all that comes before and after it."""
+        recipe = self.plan.recipe
+        noted = {"loss": loss, "learning_rate": self.rate()}
+        if self.scaler:
+            noted["loss_scale"] = self.scaler.get_scale()
+            self.scaler.unscale_(self.optimizer)
+        self.accumulation.average()
+        given = [weight for weight in self.weights if weight.grad is not None]
+        norm = torch.nn.utils.get_total_norm([weight.grad for weight in given]).item()
+        scaling = self.scaler is not None and self.scaler.is_enabled()
+        if not math.isfinite(norm) and not scaling:
+            wrong = next(name for name, weight in self.named.items() if not finite(weight.grad))
+            self._refuse(f"the gradient of {wrong} is not finite", epoch, batch)
+        watching = self.flow is not None and self.watch > 0 and self.steps % self.watch == 0
+        gradients = (
+            [None if weight.grad is None else weight.grad.clone() for weight in self.weights] if watching else []
+        )
+        before = [weight.detach().clone() for weight in self.weights] if watching else []
+        if recipe.clip:
+            clipped = sibling(recipe.clip).clip(recipe.clip, [weight.grad for weight in given], given)
+            for weight, gradient in zip(given, clipped, strict=True):
+                weight.grad = gradient
+        if self.scaler:
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        else:
+            self.optimizer.step()
+        taken = not scaling or self.scaler.stepped
+        self.history.note_step(self.steps, **noted, gradient_norm=norm if taken else math.nan, skipped=not taken)
+        if taken and watching:
+            self.history.note_flow(self.steps, tuple(self.named), self.flow(gradients, before, self.weights).cpu())
+        if taken and self.schedule:
+            self.schedule.step()
+        if taken and self.update_average:
+            taken_before = self.steps - int(sum(self.history.steps["skipped"].values()))
+            self.update_average(self.averages, self.weights, taken_before)
+        self.steps += 1
+        self.optimizer.zero_grad()
+
+    def rate(self) -> float:
+        """The learning rate of a weight whose share is 1."""
+        group = self.optimizer.param_groups[0]
+        return float(group["lr"]) / float(group.get("multiplier", 1.0))
+
+    def loaded(self, batch: Batch) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """A batch as tensors, augmented and mixed."""
+        data, recipe, noise = self.plan.data, self.plan.recipe, Noise(self.plan.noise.seed, batch.step)
+        if self.noise is not None:
+            self.noise.step = batch.step
+        inputs, targets = self.tensors(tuple(array[batch.rows] for array in data.arrays()), data.targets[batch.rows])
+        if recipe.augmentation:
+            inputs[0] = self.augment(inputs[0], recipe.augmentation.draw(noise, len(batch.rows)))
+        if recipe.mixing:
+            height, width = inputs[0].shape[-2:]
+            drawn = recipe.mixing.draw(noise, len(batch.rows), height, width)
+            inputs[0], targets = self.mix(inputs[0], targets, drawn)
+        return inputs, targets
+
+    def tensors(self, inputs: tuple[np.ndarray, ...], targets: np.ndarray) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """Arrays as tensors in PyTorch's layout, and in the network's precision and device."""
+        if self.spec is not None:
+            declared = (*self.spec.inputs(), self.spec.targets())
+            *given, wanted = (
+                to_tensor(self.model, tensor, {tensor.name: array})
+                for tensor, array in zip(declared, (*inputs, targets), strict=True)
+            )
+            return given, wanted
+        like = self.weights[0]
+        *given, wanted = (torch.from_numpy(np.ascontiguousarray(array)).to(like.device) for array in (*inputs, targets))
+        return [_as(tensor, like) for tensor in given], _as(wanted, like)
+
+    def computed(self, inputs: list[torch.Tensor], targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The first output, and the loss."""
+        if self.spec is None:
+            output = self.model(*inputs)
+            return output, self.loss(output, targets)
+        kept: list[Any] = []
+        handle = self.model.register_forward_hook(lambda module, args, output: kept.append(output))
+        try:
+            loss = loss_of(self.model, [*inputs, targets], self.loss)
+        finally:
+            handle.remove()
+        return kept[0][0] if isinstance(kept[0], tuple) else kept[0], loss
+
+    def measured(self, output: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
+        """Metrics of a batch by name. Mixed targets count as the class that weighs most."""
+        if not self.plan.classifies():
+            return {}
+        wanted = targets.argmax(-1) if targets.is_floating_point() else targets
+        ignored = getattr(self.plan.recipe.loss, "ignore_index", None)
+        valid = torch.ones_like(wanted, dtype=torch.bool) if ignored is None else wanted != ignored
+        right = (output.detach().argmax(-1) == wanted) & valid
+        return {"accuracy": right.sum().item() / max(1, valid.sum().item())}
+
+    @torch.no_grad()
+    def evaluate(self, inputs: Inputs, targets: np.ndarray) -> dict[str, float]:
+        """The loss and the metrics on samples, in evaluation mode, with the averaged weights where there are some."""
+        means = Means()
+        with running(self.model, False, None), self.averaged(), self.lowered():
+            for start in range(0, len(targets), self.plan.batch_size):
+                rows = slice(start, start + self.plan.batch_size)
+                given, wanted = self.tensors(tuple(array[rows] for array in several(inputs)), targets[rows])
+                output, loss = self.computed(given, wanted)
+                means.add(len(wanted), loss=loss.item(), **self.measured(output, wanted))
+        return means.all()
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """With the averaged weights; as before afterwards."""
+        kept = [weight.detach().clone() for weight in self.weights] if self.averages else []
+        try:
+            self._put(self.averages)
+            yield
+        finally:
+            self._put(kept)
+
+    def _put(self, values: list[torch.Tensor]) -> None:
+        with torch.no_grad():
+            for weight, value in zip(self.weights, values, strict=False):
+                weight.copy_(value)
+
+    def end(self, epoch: int) -> None:
+        """What comes at the end of an epoch: evaluation, the plateau, early stopping."""
+        held_out = self.plan.data.held_out
+        if held_out is not None:
+            found = self.evaluate(*held_out)
+            self.history.note_epoch(epoch, **{f"val_{name}": value for name, value in found.items()})
+        self.epoch = epoch + 1
+        recipe = self.plan.recipe
+        if recipe.plateau:
+            self.plateau.step(self.history.epochs[recipe.plateau.monitor][epoch])
+        if recipe.stopping:
+            with self.averaged():
+                self.stopped = self.stopping.step(self.history.epochs[recipe.stopping.monitor][epoch], self.model)
+
+    def finish(self) -> None:
+        """The weights that the training ends with."""
+        if self.stopping is not None:
+            self.stopping.restore(self.model)
+        else:
+            self._put(self.averages)
+
+    def _refuse(self, what: str, epoch: int, batch: Batch, inputs: Any = None, targets: Any = None) -> None:
+        place = f"at step {self.steps} (batch {batch.step} in all, of epoch {epoch + 1})"
+        if inputs is None:
+            inputs, targets = self.loaded(batch)
+        with self.lowered():
+            why = source(self.model, (inputs, targets), lambda: self.computed(inputs, targets))
+        raise TrainingError(f"{what} {place}: {why}; {ADVICE}")
+
+
+def _as(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    return tensor.to(like.dtype) if tensor.is_floating_point() else tensor
