@@ -21,6 +21,10 @@ class L2:
         gradient = tf.convert_to_tensor(gradient)
         if self.l2:
             gradient = gradient + constant(self.l2, gradient) * variable
+        self._follow(gradient, variable, learning_rate)
+
+    def _follow(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """The step itself: the native one, unless a subclass follows another convention."""
         super().update_step(gradient, variable, learning_rate)
 
     def get_config(self) -> dict[str, Any]:

@@ -52,9 +52,14 @@ class NAdam(Optimizer):
 
     SLOTS = ("m", "v", "mu_product")
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
-        "nadam_keras": {"momentum_decay": 1.0, "epsilon": 1e-7, "learning_rate": 1e-3},
         "nadam_l2": {"weight_decay": 0.01, "epsilon": 1e-3},
-        "nadam_decoupled": {"weight_decay": 0.01, "decay": "decoupled", "momentum_decay": 1.0},
+        "nadam_keras": {
+            "learning_rate": 1e-3,
+            "epsilon": 1e-7,
+            "momentum_decay": 1.0,
+            "weight_decay": 0.004,
+            "decay": "decoupled",
+        },
     }
     CHECKED = ("nadam", *PRESETS)
     NATIVE: ClassVar[dict[str, str]] = {"torch": "torch.optim.NAdam", "keras": "keras.optimizers.Nadam"}

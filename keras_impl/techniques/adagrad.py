@@ -14,19 +14,20 @@ from ..exact import constant
 from ..tracing import trace_optimizer
 
 
-class _Conventions(keras.optimizers.Adagrad):
-    """`keras.optimizers.Adagrad` with PyTorch's epsilon, and its decay of the rate."""
+@keras.saving.register_keras_serializable("diglot")
+class Adagrad(L2, keras.optimizers.Adagrad):
+    """`keras.optimizers.Adagrad` with PyTorch's epsilon and decay of the rate, L2 decay and exact squares."""
 
     def __init__(self, *, rate_decay: float = 0.0, epsilon_convention: str = "inside", **options: Any) -> None:
         super().__init__(**options)
         self.rate_decay, self.epsilon_convention = rate_decay, epsilon_convention
 
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+    def _follow(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         rate = ops.cast(learning_rate, variable.dtype)
         if self.rate_decay:
             rate = rate / (1 + ops.cast(self.iterations, rate.dtype) * constant(self.rate_decay, rate))
         if self.epsilon_convention == "inside":
-            super().update_step(gradient, variable, rate)
+            super()._follow(gradient, variable, rate)
             return
         total = self._accumulators[self._get_variable_index(variable)]
         self.assign_add(total, ops.square(gradient))
@@ -35,11 +36,6 @@ class _Conventions(keras.optimizers.Adagrad):
     def get_config(self) -> dict[str, Any]:
         own = {"rate_decay": self.rate_decay, "epsilon_convention": self.epsilon_convention}
         return {**super().get_config(), **own}
-
-
-@keras.saving.register_keras_serializable("diglot")
-class Adagrad(L2, _Conventions):
-    """`keras.optimizers.Adagrad` with PyTorch's epsilon and decay of the rate, L2 decay and exact squares."""
 
 
 def build(spec: Spec, weights: list[keras.Variable]) -> keras.optimizers.Adagrad:

@@ -14,8 +14,9 @@ from ..exact import constant
 from ..tracing import trace_optimizer
 
 
-class _Scheduled(keras.optimizers.Nadam):
-    """`keras.optimizers.Nadam` with any schedule of the momentum, in the precision of the weights."""
+@keras.saving.register_keras_serializable("diglot")
+class NAdam(L2, keras.optimizers.Nadam):
+    """`keras.optimizers.Nadam` with any schedule of the momentum, L2 decay and exact squares."""
 
     def __init__(self, *, momentum_decay: float = 1.0, **options: Any) -> None:
         super().__init__(**options)
@@ -32,7 +33,7 @@ class _Scheduled(keras.optimizers.Nadam):
         # Past the native class, which multiplies by the momentum of its own schedule.
         super(keras.optimizers.Nadam, self)._backend_update_step(grads, trainable_variables, learning_rate)
 
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+    def _follow(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         rate, index = ops.cast(learning_rate, variable.dtype), self._get_variable_index(variable)
         m, v = self._momentums[index], self._velocities[index]
         beta_1, beta_2 = constant(self.beta_1, m), constant(self.beta_2, v)
@@ -46,11 +47,6 @@ class _Scheduled(keras.optimizers.Nadam):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "momentum_decay": self.momentum_decay}
-
-
-@keras.saving.register_keras_serializable("diglot")
-class NAdam(L2, _Scheduled):
-    """`keras.optimizers.Nadam` with any schedule of the momentum, L2 decay and exact squares."""
 
 
 def build(spec: Spec, weights: list[keras.Variable]) -> keras.optimizers.Nadam:

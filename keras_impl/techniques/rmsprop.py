@@ -14,16 +14,17 @@ from ..exact import constant
 from ..tracing import trace_optimizer
 
 
-class _Conventions(keras.optimizers.RMSprop):
-    """`keras.optimizers.RMSprop` with PyTorch's epsilon and velocity."""
+@keras.saving.register_keras_serializable("diglot")
+class RMSprop(L2, keras.optimizers.RMSprop):
+    """`keras.optimizers.RMSprop` with PyTorch's epsilon and velocity, L2 decay and exact squares."""
 
     def __init__(self, *, epsilon_convention: str = "inside", velocity: str = "update", **options: Any) -> None:
         super().__init__(**options)
         self.epsilon_convention, self.velocity = epsilon_convention, velocity
 
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+    def _follow(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         if self.epsilon_convention == "inside" and (self.velocity == "update" or not self.momentum):
-            super().update_step(gradient, variable, learning_rate)
+            super()._follow(gradient, variable, learning_rate)
             return
         rate, index = ops.cast(learning_rate, variable.dtype), self._get_variable_index(variable)
         v = self._velocities[index]
@@ -47,11 +48,6 @@ class _Conventions(keras.optimizers.RMSprop):
     def get_config(self) -> dict[str, Any]:
         own = {"epsilon_convention": self.epsilon_convention, "velocity": self.velocity}
         return {**super().get_config(), **own}
-
-
-@keras.saving.register_keras_serializable("diglot")
-class RMSprop(L2, _Conventions):
-    """`keras.optimizers.RMSprop` with PyTorch's epsilon and velocity, L2 decay and exact squares."""
 
 
 def build(spec: Spec, weights: list[keras.Variable]) -> keras.optimizers.RMSprop:
