@@ -41,6 +41,10 @@ class Noise:
         """Draws between 0 and 1."""
         return generator(self.seed, f"uniform {name}", self.step).random(shape)
 
+    def beta(self, name: str, alpha: float, shape: tuple[int, ...]) -> NDArray[np.float64]:
+        """Draws between 0 and 1 of the symmetric beta distribution: uniform for an alpha of 1, at the ends below."""
+        return generator(self.seed, f"beta {name}", self.step).beta(alpha, alpha, shape)
+
     def integers(self, name: str, high: int, shape: tuple[int, ...]) -> NDArray[np.int64]:
         """Whole numbers below `high`."""
         return generator(self.seed, f"integers {name}", self.step).integers(high, size=shape)

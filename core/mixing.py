@@ -1,0 +1,70 @@
+"""What mixup and CutMix have in common: pairs of samples, and the share of each in the mixture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import InputError
+from .field import flag, positive, whole
+from .noise import Noise
+from .technique import Arrays, Technique
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixing(Technique):
+    """Mixing. A subclass gives `draw` and `mixed`, in the canonical layout."""
+
+    SEED: ClassVar[int] = 20260102
+
+    alpha: float = positive(1.0)
+    num_classes: int = whole(10, least=2)
+    per_sample: bool = flag(False)
+
+    def draw(self, noise: Noise, batch: int, height: int, width: int) -> Arrays:
+        """What is drawn for a batch of images: `weight` (batch) and `partner` (batch), and what a subclass adds."""
+        weights = noise.beta(f"{self.name} weight", self.alpha, (batch if self.per_sample else 1,))
+        partner = noise.permutation(f"{self.name} partner", batch)
+        return {"weight": np.resize(weights, batch), "partner": partner}
+
+    def mixed(self, images: NDArray[Any], parameters: Arrays) -> NDArray[Any]:
+        """The images (batch, height, width, channels), each mixed with its partner."""
+        raise TypeError(f"{self.name} does not state its rule")
+
+    def case(self, rng: np.random.Generator) -> Arrays:
+        """Images (batch, height, width, channels) and the classes of the samples."""
+        return {"images": rng.standard_normal((6, 7, 9, 3)), "targets": rng.integers(self.num_classes, size=6)}
+
+    def drawn(self, case: Arrays) -> Arrays:
+        """The shared draws of the case."""
+        batch, height, width, _ = case["images"].shape
+        return self.draw(Noise(self.SEED), batch, height, width)
+
+    def rule(self, case: Arrays) -> Arrays:
+        parameters = self.drawn(case)
+        weight, partner = parameters["weight"][:, None], parameters["partner"]
+        classes = np.eye(self.num_classes)[case["targets"]]
+        return {
+            "images": self.mixed(case["images"], parameters),
+            "targets": weight * classes + (1 - weight) * classes[partner],
+        }
+
+
+def require_batch(name: str, parameters: Arrays, images: Any, targets: Any) -> None:
+    """Raises InputError for images that are not float, and for images, targets and draws that are not of one batch.
+
+    An unknown size, None, fits any.
+    """
+    if "float" not in str(images.dtype):
+        raise InputError(
+            f"{name}: images must be float, not {images.dtype}; a mixture has no whole numbers, so scale first"
+        )
+    sizes = {images.shape[0], targets.shape[0], len(parameters["partner"])} - {None}
+    if len(sizes) > 1:
+        raise InputError(
+            f"{name}: there are {images.shape[0]} images, {targets.shape[0]} targets and draws for "
+            f"{len(parameters['partner'])} samples; draw anew for each batch, by its own size"
+        )

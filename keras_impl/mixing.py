@@ -1,0 +1,25 @@
+"""How mixing is run on a case, and the mixture of the targets. See core/mixing.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+from keras import ops
+
+from ..core.mixing import Mixing
+from ..core.technique import Arrays
+
+
+def mixed_targets(spec: Mixing, targets: Any, parameters: Arrays, like: Any) -> Any:
+    """The classes of each sample and its partner as probabilities (batch, classes), in the precision of `like`."""
+    classes = ops.one_hot(ops.cast(targets, "int64"), spec.num_classes, dtype=like.dtype)
+    weight = ops.cast(parameters["weight"], like.dtype)[:, None]
+    return weight * classes + (1 - weight) * ops.take(classes, parameters["partner"], axis=0)
+
+
+def trace_mixing(build: Callable[..., Any], spec: Mixing, case: Arrays) -> Arrays:
+    """The images and the targets, mixed."""
+    images, targets = build(spec)(tf.convert_to_tensor(case["images"]), case["targets"], spec.drawn(case))
+    return {"images": images.numpy(), "targets": targets.numpy()}
