@@ -55,7 +55,7 @@ def public(tree: str, name: str) -> list[str]:
 
 
 PRESCRIBED = {"forward", "call", "step", "update_step", "get_config", "compute_output_shape", "train", "make_variables",
-              "on_epoch_begin", "on_epoch_end", "get_lr", "compile", "get_compile_config",
+              "on_train_begin", "on_epoch_begin", "on_epoch_end", "get_lr", "compile", "get_compile_config",
               "compile_from_config", "train_step", "test_step"}  # fmt: skip
 
 
