@@ -20,7 +20,7 @@ class Augment(Technique):
 
     Source: He et al., "Deep residual learning for image recognition", CVPR 2016, section 4.2: 4 pixels are padded on
     each side, and a crop of 32 x 32 is taken from the picture or its mirror image. The means and deviations are the
-    document's, of CIFAR-10, in red, green and blue; these deviations are the mean over the pictures of each one's own, and
+    document's, of CIFAR-10, in red, green and blue; these deviations are the mean of those of the single pictures, and
     those of all pixels are 0.2470, 0.2435 and 0.2616.
 
     `draw` gives, by shared randomness, `top` and `left` (batch), the corner of each crop in the padded picture, and

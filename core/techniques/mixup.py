@@ -45,4 +45,5 @@ class Mixup(Mixing):
 
     def mixed(self, images: NDArray[Any], parameters: Arrays) -> NDArray[Any]:
         weight = parameters["weight"][:, None, None, None]
-        return weight * images + (1 - weight) * images[parameters["partner"]]
+        result: NDArray[Any] = weight * images + (1 - weight) * images[parameters["partner"]]
+        return result
