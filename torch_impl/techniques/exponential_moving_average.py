@@ -22,7 +22,8 @@ def build(spec: Spec) -> Callable[..., None]:
             for average, weight in zip(averages, weights, strict=True):
                 average.copy_(weight)
             return
-        decay = min(spec.decay, float((1 + count) / (10 + count))) if spec.warmup else spec.decay
+        step = int(count)  # AveragedModel's is a whole tensor, whose quotients would be float32
+        decay = min(spec.decay, (1 + step) / (10 + step)) if spec.warmup else spec.decay
         get_ema_multi_avg_fn(decay)(averages, weights, count)
 
     return update
