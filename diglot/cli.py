@@ -57,6 +57,14 @@ def list_all() -> None:
 
 
 @app.command()
+def techniques(name: Annotated[str | None, typer.Argument(help="One of them, in full.")] = None) -> None:
+    """Every technique, with each framework's own class and where their defaults differ."""
+    from .techniques import show_techniques
+
+    show_techniques(name)
+
+
+@app.command()
 def show(
     name: Annotated[str, typer.Argument(help="An architecture, preset or technique.")],
     html: Annotated[Path | None, typer.Option(help="Write the page to this file instead.")] = None,

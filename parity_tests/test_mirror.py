@@ -134,7 +134,9 @@ class Lightness(unittest.TestCase):
         names = [".".join(("diglot", *parts)).removesuffix(".__init__") for parts in modules]
         self.silent("import importlib\n" + "\n".join(f"importlib.import_module({name!r})" for name in names))
 
-    @parameterized.expand([("list",), ("show resnet18",), ("show adam",), ("--help",)])
+    @parameterized.expand(
+        [("list",), ("techniques",), ("techniques adam",), ("show resnet18",), ("show adam",), ("--help",)]
+    )
     def test_command(self, line: str) -> None:
         self.silent(
             f"import contextlib, io, sys\nsys.argv = ['diglot', *{line.split()!r}]\nfrom diglot.cli import main\n"

@@ -43,6 +43,11 @@ class BatchNorm(Technique):
         "batch_norm_biased_unscaled": {"scale": False, "running_variance": "biased"},
     }
     CHECKED = ("batch_norm", *PRESETS)
+    NATIVE: ClassVar[dict[str, str]] = {"torch": "torch.nn.BatchNorm2d", "keras": "keras.layers.BatchNormalization"}
+    DEFAULTS: ClassVar[dict[str, Any]] = {
+        "epsilon": (("eps", 1e-5), ("epsilon", 1e-3)),
+        "momentum": (("momentum", 0.1), ("momentum", 0.99)),
+    }
 
     def case(self, rng: np.random.Generator) -> Arrays:
         """An image `x`, the gradient with respect to the output, and a state."""

@@ -31,6 +31,7 @@ class Dropout(Technique):
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {"dropout_light": {"rate": 0.1}}
     CHECKED = ("dropout", *PRESETS)
+    NATIVE: ClassVar[dict[str, str]] = {"torch": "torch.nn.Dropout", "keras": "keras.layers.Dropout"}
     SEED = 20260101
 
     def case(self, rng: np.random.Generator) -> Arrays:

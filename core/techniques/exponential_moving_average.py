@@ -39,6 +39,7 @@ class ExponentialMovingAverage(Technique):
         "exponential_moving_average_warmup": {"decay": 0.6, "warmup": True},
     }
     CHECKED = ("exponential_moving_average", *PRESETS)
+    NATIVE: ClassVar[dict[str, str]] = {"torch": "torch.optim.swa_utils.AveragedModel"}
 
     def rate(self, update: int) -> float:
         """The decay of an update, counted from 0."""
