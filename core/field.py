@@ -78,6 +78,19 @@ def words(default: tuple[str, ...] = ()) -> Any:
     )
 
 
+def factors(default: tuple[tuple[str, float], ...]) -> Any:
+    """A tuple of pairs of a word and a number above zero, which may be empty."""
+    return _field(
+        default,
+        "a tuple of pairs of a word and a number above 0",
+        lambda value: (
+            isinstance(value, tuple)
+            and all(isinstance(pair, tuple) and len(pair) == 2 for pair in value)
+            and all(isinstance(word, str) and word and _real(factor) and factor > 0 for word, factor in value)
+        ),
+    )
+
+
 def word(default: str) -> Any:
     """A word that no list can hold in advance, such as the name of another spec."""
     return _field(default, "a word", lambda value: isinstance(value, str) and value != "")
@@ -163,8 +176,10 @@ def validate(spec: Any, name: str) -> None:
     """
     for field in dataclasses.fields(spec):
         value = getattr(spec, field.name)
-        if isinstance(value, list):
-            object.__setattr__(spec, field.name, tuple(value))
+        if isinstance(value, (list, tuple)):
+            object.__setattr__(
+                spec, field.name, tuple(tuple(item) if isinstance(item, list) else item for item in value)
+            )
             value = getattr(spec, field.name)
         allows = field.metadata.get("allows")
         if allows is not None and not allows(value):

@@ -105,12 +105,17 @@ class Optimizer(Technique):
             result |= {f"{slot} of {name}": value for slot, value in slots.items()}
         return result | self.practised(case)
 
-    def practised(self, case: Arrays) -> Arrays:
-        """Every loss of the small network, and its weights and slots after the last step."""
+    def practised(self, case: Arrays, shares: Mapping[str, tuple[float, bool]] | None = None) -> Arrays:
+        """Every loss of the small network, and its weights and slots after the last step.
+
+        `shares` holds a factor of the learning rate for some weights by name, and whether they decay.
+        """
         kept = {weight.name: self.start(case[f"practice {weight.name}"]) for weight in practice.WEIGHTS}
 
         def update(name: str, weight: NDArray[Any], gradient: NDArray[Any], step: int, rate: float) -> NDArray[Any]:
-            weight, kept[name] = self.update(weight, gradient, kept[name], step, rate)
+            factor, decays = (shares or {}).get(name, (1.0, True))
+            own = self if decays else self.replace(weight_decay=0.0)
+            weight, kept[name] = own.update(weight, gradient, kept[name], step, factor * rate)
             return weight
 
         result, weights = practice.train(case, update)

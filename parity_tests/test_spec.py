@@ -39,6 +39,10 @@ WRONG: dict[str, tuple[Any, ...]] = {
         (3, 3, 3, 0),
     ),
     r"a tuple of words": (None, 3, "layer1", b"layer1", {}, (3,), (None,), ("",), ("layer1", 3), [b"layer1"]),
+    r"a tuple of pairs of a word and a number above 0": (
+        None, 3, "conv", {}, ("conv",), (("conv",),), (("conv", 0.0),), (("conv", -1.0),), (("conv", "2"),),
+        ((3, 1.0),), (("", 1.0),), (("conv", True),), (("conv", float("nan")),), (("conv", 1.0, 2.0),), ("ab", 1.0),
+    ),
     r"a word": (None, True, 3, "", b"resnet18", ("resnet18",), ["resnet18"], {}),
     r"a tuple of \d+ numbers": (None, 3, 2.5, "123", {}, (), [], (0.5,), (0.5, 0.5, None), (0.5, 0.5, True),
                                 ("a", "b", "c"), (0.5, 0.5, float("nan")), (0.5, 0.5, float("inf")), (0.1,) * 9),
