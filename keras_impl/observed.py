@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -67,27 +67,19 @@ class Observed(Wrapper):
         if self.clip:
             clipped = sibling(self.clip).clip(self.clip, gradients, variables)
 
-        def step() -> None:
-            self.inner.apply(clipped, variables)
-
+        before = [tf.identity(variable.value) for variable in self._trainable_variables] if self.flow else []
+        self.inner.apply(clipped, variables)
         if self.flow:
-            tf.cond(
-                self.watch.value,
-                lambda: self._watched(step, dict(zip(map(id, variables), gradients, strict=True))),
-                step,
-            )
-        else:
-            step()
+            found = dict(zip(map(id, variables), gradients, strict=True))
+            tf.cond(self.watch.value, lambda: self._note(found, before), lambda: None)
         if self.average:
             weights = [variable.value for variable in self._trainable_variables]
             sibling(self.average).build(self.average)(self.averages, weights, self.taken.value)
         self.taken.assign_add(1)
 
-    def _watched(self, step: Callable[[], None], gradients: dict[int, Any]) -> None:
-        before = [tf.identity(variable.value) for variable in self._trainable_variables]
-        step()
-        after = [variable.value for variable in self._trainable_variables]
+    def _note(self, gradients: dict[int, Any], before: list[Any]) -> None:
         found = [gradients.get(id(variable)) for variable in self._trainable_variables]
+        after = [variable.value for variable in self._trainable_variables]
         self.flows.assign(sibling(self.flow).build(self.flow)(found, before, after))
 
     def get_config(self) -> dict[str, Any]:

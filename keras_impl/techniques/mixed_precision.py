@@ -66,7 +66,7 @@ def build(spec: Spec, optimizer: keras.optimizers.Optimizer) -> keras.optimizers
 
 @contextlib.contextmanager
 def lowered(spec: Spec, model: keras.Model) -> Iterator[None]:
-    """Inside, every layer of a float32 model computes in half precision; as before afterwards. float64 stays float64."""
+    """Inside, every layer of a float32 model computes in half precision; as before afterwards. float64 stays so."""
     layers = [model, *model._flatten_layers(include_self=False)] if model.variable_dtype == "float32" else []
     before = [layer.dtype_policy for layer in layers]
     try:
