@@ -95,11 +95,10 @@ class Epochs:
         return found
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
-        noise = Noise(self.noise.seed, epoch)
         if self.recipe.curriculum:
-            rows: NDArray[np.int64] = self.recipe.curriculum.rows(self.data.difficulties, epoch, noise)  # type: ignore[attr-defined]
+            rows: NDArray[np.int64] = self.recipe.curriculum.rows(self.data.difficulties, epoch)  # type: ignore[attr-defined]
             return rows
-        return noise.permutation("order", len(self.data))
+        return Noise(self.noise.seed, epoch).permutation("order", len(self.data))
 
     @functools.cache  # noqa: B019
     def _batches(self, epoch: int) -> int:

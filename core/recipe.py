@@ -8,6 +8,8 @@ from typing import Any
 
 from .errors import SpecError
 from .technique import Technique
+from .techniques.parameter_groups import ParameterGroups
+from .techniques.progressive_unfreezing import ProgressiveUnfreezing
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,9 @@ class Recipe:
                 raise SpecError(f"{name} of a recipe must be a technique, such as diglot.spec('adam'), not {value!r}")
         if self.schedule and self.plateau:
             raise SpecError(f"{self.schedule.name} and {self.plateau.name} both set the rate; leave one of them out")
-        if self.groups and self.unfreezing:
-            raise SpecError(
-                f"{self.groups.name} and {self.unfreezing.name} both say the rate of each weight; leave one of them out"
-            )
+        if self.unfreezing and self.groups and self.groups.fields()["multipliers"]:
+            names = f"{self.groups.name} and {self.unfreezing.name}"
+            raise SpecError(f"{names} both multiply the rate; leave the multipliers to one of them")
 
     def techniques(self) -> Iterator[tuple[str, Technique]]:
         """Those that there are, by their place."""
@@ -58,6 +59,13 @@ class Recipe:
             value = getattr(self, field.name)
             if value is not None:
                 yield field.name, value
+
+    def layout(self) -> ParameterGroups | None:
+        """The groups of weights, with the rates of what unfreezes among them."""
+        if not isinstance(self.unfreezing, ProgressiveUnfreezing):
+            return self.groups if isinstance(self.groups, ParameterGroups) else None
+        no_decay = self.groups.fields()["no_decay"] if self.groups else ()
+        return ParameterGroups(no_decay=no_decay, multipliers=self.unfreezing.multipliers())
 
     def described(self) -> dict[str, Any]:
         """What JSON can hold of it."""

@@ -100,10 +100,8 @@ class Training:
         if recipe.schedule:
             sibling(recipe.schedule).build(recipe.schedule, self.optimizer)
         self.augment, self.mix = self._built(recipe.augmentation), self._built(recipe.mixing)
-        self.plateau, self.stopping = self._built(recipe.plateau), self._built(recipe.stopping)
-        for callback in filter(None, (self.plateau, self.stopping)):
-            callback.set_model(model)
-            callback.on_train_begin()
+        self.plateau, self.stopping = self._built(recipe.plateau, self.optimizer), self._built(recipe.stopping)
+        self.unfreezing = self._built(recipe.unfreezing, self.named)
 
     def _built(self, technique: Technique | None, *more: Any) -> Any:
         return sibling(technique).build(technique, *more) if technique else None
@@ -114,7 +112,7 @@ class Training:
         return {variable.path: variable for variable in self.model.trainable_variables}
 
     def _optimizer(self, recipe: Recipe) -> keras.optimizers.Optimizer:
-        layout = recipe.groups or recipe.unfreezing
+        layout = recipe.layout()
         if layout:
             found: keras.optimizers.Optimizer = sibling(layout).build(layout, recipe.optimizer, self.named)
         else:
@@ -135,6 +133,9 @@ class Training:
                 options["loss_weights"] = [share or 0.0 for share in shares]
                 options["metrics"] = [options["metrics"], *([] for _ in outputs[1:])]
             self.model.compile(self.optimizer, loss, auto_scale_loss=False, **options)
+            for callback in filter(None, (self.plateau, self.stopping, self.unfreezing)):
+                callback.set_model(self.model)
+                callback.on_train_begin()
             try:
                 yield
             finally:
@@ -150,7 +151,8 @@ class Training:
         inputs = [self.cast(array[batch.rows]) for array in data.arrays()]
         targets = self.cast(data.targets[batch.rows])
         if recipe.augmentation:
-            inputs[0] = self.augment(inputs[0], recipe.augmentation.draw(noise, len(batch.rows)))
+            height, width = inputs[0].shape[1:3]
+            inputs[0] = self.augment(inputs[0], recipe.augmentation.draw(noise, len(batch.rows), height, width))
         if recipe.mixing:
             height, width = inputs[0].shape[1:3]
             inputs[0], targets = self.mix(inputs[0], targets, recipe.mixing.draw(noise, len(batch.rows), height, width))
@@ -233,7 +235,7 @@ class Training:
 
     def finish(self) -> None:
         """The weights that the training ends with."""
-        if self.stopping is not None:
+        if self.stopping is not None and self.stopping.spec.restore_best:
             self.stopping.on_train_end()
         else:
             self.put(self.observed.averages)
@@ -280,9 +282,8 @@ class Course(keras.callbacks.Callback):
         training = self.training
         self.data.epoch, self.batches = epoch, training.plan.batches(epoch)
         self.means, self.group = Means(), Means()
-        unfreezing = training.plan.recipe.unfreezing
-        if unfreezing and sibling(unfreezing).unfreeze(unfreezing, training.named, epoch):
-            self.model.make_train_function(force=True)
+        if training.unfreezing:
+            training.unfreezing.on_epoch_begin(epoch)
 
     def on_train_batch_begin(self, index: int, logs: Any = None) -> None:
         self.model.reset_metrics()  # Keras would log means since they were last reset

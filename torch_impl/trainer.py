@@ -88,6 +88,7 @@ class Training:
         self.schedule = self._built(recipe.schedule, self.optimizer)
         self.plateau = self._built(recipe.plateau, self.optimizer)
         self.stopping = self._built(recipe.stopping)
+        self.unfreezing = self._built(recipe.unfreezing, self.named)
         self.augment, self.mix, self.flow = map(self._built, (recipe.augmentation, recipe.mixing, recipe.flow))
         self.update_average = self._built(recipe.average)
         self.averages = [weight.detach().clone() for weight in self.weights] if recipe.average else []
@@ -101,7 +102,7 @@ class Training:
         return {name: tensor for name, tensor in self.model.named_parameters() if tensor.requires_grad}
 
     def _optimizer(self, recipe: Recipe) -> torch.optim.Optimizer:
-        layout = recipe.groups or recipe.unfreezing
+        layout = recipe.layout()
         if layout:
             found: torch.optim.Optimizer = sibling(layout).build(layout, recipe.optimizer, self.named)
         else:
@@ -120,9 +121,9 @@ class Training:
 
     def learn(self, epoch: int, tell: Any) -> None:
         """One epoch, counted from 0."""
-        recipe, means = self.plan.recipe, Means()
-        if recipe.unfreezing:
-            sibling(recipe.unfreezing).unfreeze(recipe.unfreezing, self.named, epoch)
+        means = Means()
+        if self.unfreezing:
+            self.unfreezing.set_epoch(epoch)
         group = Means()
         self.optimizer.zero_grad()
         for batch in self.plan.batches(epoch):
@@ -196,11 +197,11 @@ class Training:
             self.noise.step = batch.step
         inputs, targets = self.tensors(tuple(array[batch.rows] for array in data.arrays()), data.targets[batch.rows])
         if recipe.augmentation:
-            inputs[0] = self.augment(inputs[0], recipe.augmentation.draw(noise, len(batch.rows)))
+            height, width = inputs[0].shape[-2:]
+            inputs[0] = self.augment(inputs[0], recipe.augmentation.draw(noise, len(batch.rows), height, width))
         if recipe.mixing:
             height, width = inputs[0].shape[-2:]
-            drawn = recipe.mixing.draw(noise, len(batch.rows), height, width)
-            inputs[0], targets = self.mix(inputs[0], targets, drawn)
+            inputs[0], targets = self.mix(inputs[0], targets, recipe.mixing.draw(noise, len(batch.rows), height, width))
         return inputs, targets
 
     def tensors(self, inputs: tuple[np.ndarray, ...], targets: np.ndarray) -> tuple[list[torch.Tensor], torch.Tensor]:
@@ -273,16 +274,16 @@ class Training:
             found = self.evaluate(*held_out)
             self.history.note_epoch(epoch, **{f"val_{name}": value for name, value in found.items()})
         self.epoch = epoch + 1
-        recipe = self.plan.recipe
+        recipe, metrics = self.plan.recipe, {name: values[epoch] for name, values in self.history.epochs.items()}
         if recipe.plateau:
-            self.plateau.step(self.history.epochs[recipe.plateau.monitor][epoch])
+            self.plateau.step(metrics)
         if recipe.stopping:
             with self.averaged():
-                self.stopped = self.stopping.step(self.history.epochs[recipe.stopping.monitor][epoch], self.model)
+                self.stopped = self.stopping.step(metrics, self.model)
 
     def finish(self) -> None:
         """The weights that the training ends with."""
-        if self.stopping is not None:
+        if self.stopping is not None and self.stopping.spec.restore_best:
             self.stopping.restore(self.model)
         else:
             self._put(self.averages)
