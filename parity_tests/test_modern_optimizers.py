@@ -109,7 +109,7 @@ class Own(unittest.TestCase):
         """With numbers that are short in binary, since Keras rounds its own to float32, where its Muon has to stay."""
         known = {
             "adafactor": {"decay_exponent": 0.75, "epsilon_2": 0.5},
-            "muon_sum": {"momentum": 0.75, "adam_weight_decay": 0.125, "adam_beta_1": 0.75, "adam_beta_2": 0.875},
+            "muon_sum": {"momentum": 0.75, "adam_beta_1": 0.75, "adam_beta_2": 0.875},
         }
         spec = registry.make(name, **fields, **known.get(name, {"beta_1": 0.75, "beta_2": 0.875}))
         precision = floor.WIDE if name == "muon_sum" else floor.NARROW
@@ -151,8 +151,7 @@ class Groups(unittest.TestCase):
         optimizer = sibling.build(spec, groups)
         self.assertEqual({group.get("multiplier") for group in optimizer.param_groups}, {2.0, None})
         torch_steps(optimizer, together, gradients)
-        decays = {key: 0.5 for key in ("weight_decay", "adam_weight_decay") if key in spec.fields()}
-        first = spec.replace(learning_rate=0.25, **decays)
+        first = spec.replace(learning_rate=0.25, weight_decay=0.5)
         torch_steps(sibling.build(first, apart[:1]), apart[:1], [step[:1] for step in gradients])
         torch_steps(sibling.build(spec, apart[1:]), apart[1:], [step[1:] for step in gradients])
         for one, other in zip(together, apart, strict=True):

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from ..core.technique import Optimizer as Spec
+from .stepping import evaluated
 
 State = dict[str, Any]
 
@@ -23,8 +24,7 @@ class PerWeight(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:
-        with torch.enable_grad():
-            loss = closure() if closure else None
+        loss = evaluated(closure)
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is not None:

@@ -29,7 +29,7 @@ class Muon(Optimizer):
         learning_rate: step size, symbol eta.
         momentum: symbol mu.
         nesterov: look ahead along the momentum.
-        weight_decay: strength lambda of the decoupled decay of matrices; the adjusted rate does not enter it.
+        weight_decay: strength lambda of the decoupled decay, of all weights; the adjustment s does not enter it.
         coefficients: (a, b, c) of the iteration.
         iterations: of Newton-Schulz.
         epsilon: keeps the norm of the momentum above zero.
@@ -45,12 +45,11 @@ class Muon(Optimizer):
         rms_rate: 0.2 in Liu et al.
         convolutions: kernels of more than two axes: left to `adamw` (both frameworks), or `flattened` to a matrix of
             outputs by all else, whose sizes then count as out and in (the authors).
-        adam_rate_ratio: AdamW's rate over Muon's; AdamW's decay follows AdamW's rate.
+        adam_rate_ratio: AdamW's rate over Muon's; the decay of its weights follows its rate.
         adam_beta_1: AdamW's decay of the first moment.
         adam_beta_2: AdamW's decay of the second moment.
         adam_epsilon: AdamW's epsilon.
         adam_epsilon_convention: `corrected` or `uncorrected`, as in core/techniques/adam.py.
-        adam_weight_decay: AdamW's decay.
 
     The built function takes, beside the weights, those among them that AdamW is to update though they are matrices:
     an embedding, the last layer, which the authors leave out.
@@ -62,7 +61,8 @@ class Muon(Optimizer):
     its own epsilon convention, and takes a weight for an embedding by its name. The adjustment is `original` in PyTorch
     and `match_rms_adamw` in Keras, where `rms_rate=None` is `none`; no setting of Keras's is `original`. A Keras kernel
     is `in out`: a port that takes the first axis for the outputs scales wide and tall layers the wrong way round.
-    Keras's decay of what AdamW updates does not follow `adam_lr_ratio`. `weight_decay` is 0.1 and 0.004.
+    Keras's decay of what AdamW updates is a number of its own, and does not follow `adam_lr_ratio`. `weight_decay` is
+    0.1 and 0.004.
     """
 
     learning_rate: float = positive(1e-3)
@@ -83,7 +83,6 @@ class Muon(Optimizer):
     adam_beta_2: float = fraction(0.999)
     adam_epsilon: float = positive(1e-8)
     adam_epsilon_convention: str = choice("corrected", "uncorrected")
-    adam_weight_decay: float = non_negative(0.01)
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "muon_sum": {
@@ -92,7 +91,6 @@ class Muon(Optimizer):
             "adam_epsilon": 1e-7,
             "adam_epsilon_convention": "uncorrected",
             "weight_decay": 0.004,
-            "adam_weight_decay": 0.004,
         },
         "muon_flattened": {
             "learning_rate": 0.02,
@@ -121,7 +119,7 @@ class Muon(Optimizer):
             beta_2=self.adam_beta_2,
             epsilon=self.adam_epsilon,
             epsilon_convention=self.adam_epsilon_convention,
-            weight_decay=self.adam_weight_decay,
+            weight_decay=self.weight_decay,
         )
 
     def orthogonalises(self, axes: int) -> bool:

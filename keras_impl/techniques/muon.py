@@ -67,8 +67,8 @@ def build(spec: Spec, weights: list[keras.Variable], adamw: Iterable[keras.Varia
         learning_rate=spec.learning_rate,
         adam_beta_1=spec.adam_beta_1,
         adam_beta_2=spec.adam_beta_2,
-        # Keras's decay of these does not follow their share of the rate.
-        adam_weight_decay=spec.adam_weight_decay * spec.adam_rate_ratio,
+        # Keras's decay of what AdamW updates does not follow its share of the rate.
+        adam_weight_decay=spec.weight_decay * spec.adam_rate_ratio,
         epsilon=spec.epsilon,
         weight_decay=spec.weight_decay,
         adam_lr_ratio=spec.adam_rate_ratio,

@@ -69,7 +69,7 @@ def root_mean_square(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.square().mean().sqrt()
 
 
-def build(spec: Spec, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
+def build(spec: Spec, weights: list[Any]) -> torch.optim.Optimizer:
     conventions = spec.parameter_scaling, spec.epsilon_convention, spec.factored_axes
     if conventions != ("undecayed", "floor", "last_two") or not spec.relative_step or spec.beta_1:
         return Adafactor(weights, spec)

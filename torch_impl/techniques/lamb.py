@@ -30,7 +30,7 @@ class LAMB(PerWeight):
         weight.sub_(group["lr"] * trust * change)
 
 
-def build(spec: Spec, weights: list[nn.Parameter]) -> LAMB:
+def build(spec: Spec, weights: list[Any]) -> LAMB:
     return LAMB(weights, spec)
 
 

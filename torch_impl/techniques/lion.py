@@ -21,7 +21,7 @@ class Lion(PerWeight):
         mean.mul_(self.spec.beta_2).add_((1 - self.spec.beta_2) * gradient)
 
 
-def build(spec: Spec, weights: list[nn.Parameter]) -> Lion:
+def build(spec: Spec, weights: list[Any]) -> Lion:
     return Lion(weights, spec)
 
 

@@ -11,6 +11,7 @@ from torch import nn
 from ...core.technique import Arrays
 from ...core.techniques.muon import Muon as Spec
 from ..newton_schulz import Orthogonal
+from ..stepping import evaluated
 from ..tracing import trace_optimizer
 from . import adamw as adamw_sibling
 
@@ -28,8 +29,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:
-        with torch.enable_grad():
-            loss = closure() if closure else None
+        loss = evaluated(closure)
         for orthogonal, (part, ratio) in self.parts.items():
             part.state = self.state
             part.param_groups = [group for group in self.param_groups if group["orthogonal"] is orthogonal]
@@ -69,7 +69,7 @@ def _orthogonal(spec: Spec, groups: list[dict[str, Any]]) -> torch.optim.Optimiz
     )
 
 
-def build(spec: Spec, weights: list[nn.Parameter], adamw: Iterable[nn.Parameter] = ()) -> Muon:
+def build(spec: Spec, weights: list[Any], adamw: Iterable[nn.Parameter] = ()) -> Muon:
     groups = weights if isinstance(weights[0], dict) else [{"params": weights}]
     excluded = {id(weight) for weight in adamw}
     parts: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
