@@ -30,7 +30,7 @@ class BinaryCrossEntropy(Loss):
 
     Frameworks differ: PyTorch's `BCEWithLogitsLoss` takes logits and has no smoothing; its `BCELoss` takes
     probabilities and stops at 100. Keras's takes probabilities unless told `from_logits=True`, and cuts them at 1e-7,
-    so that it stops at 16.1; it has no `pos_weight`, which only TensorFlow's own function has.
+    so that it stops at 16; it has no `pos_weight`, which only TensorFlow's own function has.
     """
 
     pos_weight: float = positive(1.0)

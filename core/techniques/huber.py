@@ -27,6 +27,7 @@ class Huber(Loss):
     Raises InputError for outputs and targets of two shapes.
 
     Frameworks differ: in name only. PyTorch's `SmoothL1Loss(beta)` is this loss divided by beta, and Keras has none.
+    Keras's own `Huber` forgets delta in a model's file, and comes back with 1.
     PyTorch broadcasts outputs (N, 1) against targets (N), and Keras squeezes them; both siblings refuse them.
     """
 

@@ -14,11 +14,14 @@ from ..losses import same_shape, trace_loss
 
 @keras.saving.register_keras_serializable("diglot")
 class Huber(keras.losses.Huber):
-    """`keras.losses.Huber` that squeezes nothing."""
+    """`keras.losses.Huber` that squeezes nothing, and keeps its delta in a model's file."""
 
     def call(self, targets: Any, outputs: Any) -> Any:
         same_shape("huber", outputs, targets)
         return super().call(targets, outputs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "delta": self._fn_kwargs["delta"]}
 
 
 def build(spec: Spec) -> Callable[..., Any]:
