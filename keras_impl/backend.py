@@ -299,14 +299,15 @@ def running(model: keras.Model, noise: Noise | None) -> Iterator[None]:
     """In the model's own precision, with shared draws for every dropout layer; as before afterwards."""
     found = [item for item in model._flatten_layers() if isinstance(item, Dropout)]
     names = {id(item): name for name, item in walk(model)} if found and noise is not None else {}
+    shared = [item.shared for item in found]
     try:
         for item in found:
             item.shared = None if noise is None else (names[id(item)], noise)
         with precision(model.variable_dtype):
             yield
     finally:
-        for item in found:
-            item.shared = None
+        for item, before in zip(found, shared, strict=True):
+            item.shared = before
 
 
 def walk(item: Any, name: str = "") -> Iterator[tuple[str, keras.layers.Layer]]:

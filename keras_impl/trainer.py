@@ -151,12 +151,16 @@ class Training:
         inputs = [self.cast(array[batch.rows]) for array in data.arrays()]
         targets = self.cast(data.targets[batch.rows])
         if recipe.augmentation:
-            height, width = inputs[0].shape[1:3]
-            inputs[0] = self.augment(inputs[0], recipe.augmentation.draw(noise, len(batch.rows), height, width))
+            inputs[0] = self.augmented(inputs[0], noise)
         if recipe.mixing:
             height, width = inputs[0].shape[1:3]
             inputs[0], targets = self.mix(inputs[0], targets, recipe.mixing.draw(noise, len(batch.rows), height, width))
         return tuple(inputs), targets
+
+    def augmented(self, images: Any, noise: Noise | None) -> Any:
+        """The images as drawn; without draws as for evaluation."""
+        spec, shape = self.plan.recipe.augmentation, images.shape[:3]
+        return self.augment(images, spec.draw(noise, *shape) if noise else spec.centre(*shape))
 
     def cast(self, array: Any) -> Any:
         """An array in the network's precision, if it is of floats."""
@@ -268,7 +272,10 @@ class HeldOut(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         size, (inputs, targets) = self.training.plan.batch_size, self.training.plan.data.held_out  # type: ignore[misc]
         rows, cast = slice(index * size, (index + 1) * size), self.training.cast
-        return self.training.fed(tuple(cast(array[rows]) for array in several(inputs)), cast(targets[rows]))
+        given = [cast(array[rows]) for array in several(inputs)]
+        if self.training.plan.recipe.augmentation:
+            given[0] = self.training.augmented(given[0], None)
+        return self.training.fed(tuple(given), cast(targets[rows]))
 
 
 class Course(keras.callbacks.Callback):

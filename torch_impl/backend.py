@@ -314,6 +314,7 @@ def running(model: nn.Module, training: bool, noise: Noise | None) -> Iterator[N
     """Evaluation or training mode, with shared draws for every dropout layer; as before afterwards."""
     before = model.training
     layers = {name: module for name, module in model.named_modules() if isinstance(module, Dropout)}
+    shared = {name: layer.shared for name, layer in layers.items()}
     try:
         model.train(training)
         for name, layer in layers.items():
@@ -321,8 +322,8 @@ def running(model: nn.Module, training: bool, noise: Noise | None) -> Iterator[N
         yield
     finally:
         model.train(before)
-        for layer in layers.values():
-            layer.shared = None
+        for name, layer in layers.items():
+            layer.shared = shared[name]
 
 
 @contextlib.contextmanager

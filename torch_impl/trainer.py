@@ -197,12 +197,17 @@ class Training:
             self.noise.step = batch.step
         inputs, targets = self.tensors(tuple(array[batch.rows] for array in data.arrays()), data.targets[batch.rows])
         if recipe.augmentation:
-            height, width = inputs[0].shape[-2:]
-            inputs[0] = self.augment(inputs[0], recipe.augmentation.draw(noise, len(batch.rows), height, width))
+            inputs[0] = self.augmented(inputs[0], noise)
         if recipe.mixing:
             height, width = inputs[0].shape[-2:]
             inputs[0], targets = self.mix(inputs[0], targets, recipe.mixing.draw(noise, len(batch.rows), height, width))
         return inputs, targets
+
+    def augmented(self, images: torch.Tensor, noise: Noise | None) -> torch.Tensor:
+        """The images as drawn; without draws as for evaluation."""
+        spec, shape = self.plan.recipe.augmentation, (len(images), *images.shape[-2:])
+        result: torch.Tensor = self.augment(images, spec.draw(noise, *shape) if noise else spec.centre(*shape))
+        return result
 
     def tensors(self, inputs: tuple[np.ndarray, ...], targets: np.ndarray) -> tuple[list[torch.Tensor], torch.Tensor]:
         """Arrays as tensors in PyTorch's layout, and in the network's precision and device."""
@@ -248,6 +253,8 @@ class Training:
             for start in range(0, len(targets), self.plan.batch_size):
                 rows = slice(start, start + self.plan.batch_size)
                 given, wanted = self.tensors(tuple(array[rows] for array in several(inputs)), targets[rows])
+                if self.plan.recipe.augmentation:
+                    given[0] = self.augmented(given[0], None)
                 output, loss = self.computed(given, wanted)
                 means.add(len(wanted), loss=loss.item(), **self.measured(output, wanted))
         return means.all()
