@@ -10,7 +10,9 @@ from typing import Any
 
 from diglot.core import backend
 from diglot.core.pair import Pair
+from diglot.core.rules import Trio
 from diglot.core.spec import Spec
+from diglot.core.technique import Arrays, Technique
 
 
 class Handle:
@@ -87,3 +89,17 @@ def recalled_study(spec: Spec, side: str, seed: int) -> Callable[..., Any]:
         return answers[key]
 
     return study
+
+
+@functools.lru_cache(maxsize=8)
+def recalled_opinion(technique: Technique, who: str, seed: int) -> Callable[[Arrays, str], Arrays]:
+    """What the rule or a side makes of a case, each case run once. The arrays are handed out as copies."""
+    trio, answers = Trio(technique, seed), {}
+
+    def opinion(case: Arrays, dtype: str) -> Arrays:
+        key = hashlib.blake2b(pickle.dumps((case, dtype))).digest()
+        if key not in answers:
+            answers[key] = trio.opinion(who, case) if who == "rule" else trio.trace(who, case, dtype)
+        return {name: array.copy() for name, array in answers[key].items()}
+
+    return opinion

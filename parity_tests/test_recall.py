@@ -10,9 +10,10 @@ import numpy as np
 from diglot.core import backend, floor, registry
 from diglot.core.backend import Backend
 from diglot.core.pair import Pair
+from diglot.core.rules import Trio
 from parameterized import parameterized
 
-from .recall import Recalled
+from .recall import Recalled, recalled_opinion
 
 SPEC = registry.make("mlp_small")
 
@@ -62,3 +63,22 @@ class Recall(unittest.TestCase):
         fresh = remembering.build(pair.spec, "float64")
         state = remembering.get_state(fresh)
         self.assertFalse(np.array_equal(state["head.kernel"], pair.state["head.kernel"]))
+
+
+class Opinions(unittest.TestCase):
+    """What is kept of a technique."""
+
+    @parameterized.expand(["rule", *backend.SIDES])
+    def test_once_and_as_it_is(self, who: str) -> None:
+        spec = registry.make("cross_entropy_smoothed")
+        trio = Trio(spec, 7)
+        recalled_opinion.cache_clear()
+        opinion = recalled_opinion(spec, who, 7)
+        wanted, found = trio.opinion(who, trio.case()), opinion(trio.case(), "float64")
+        found["loss"][...] = 0.0  # a caller that writes into what it was given
+        with mock.patch.object(type(spec), "rule", None), mock.patch.object(backend, "load", None):
+            again = opinion(trio.case(), "float64")
+        self.assertEqual({name: array.tobytes() for name, array in wanted.items()},
+                         {name: array.tobytes() for name, array in again.items()})  # fmt: skip
+        moved = opinion(trio.case(floor.NARROW), "float64")
+        self.assertNotEqual(moved["gradient"].tobytes(), again["gradient"].tobytes())

@@ -23,7 +23,7 @@ from diglot.core.spec import Spec
 from diglot.core.state import State
 from diglot.core.technique import Arrays, Technique
 
-from ..recall import recalled, recalled_study
+from ..recall import recalled, recalled_opinion, recalled_study
 
 
 @dataclass(frozen=True)
@@ -102,15 +102,25 @@ class PlantedPair(Pair):
 
 
 class PlantedTrio(Trio):
-    """A technique of which one side has a bug."""
+    """A technique of which one side has a bug. The rule and the other side are as they are for every bug of it.
+
+    What the bug makes of its own side's true trace is run each time, as a bug may change the code that is traced.
+    """
 
     def __init__(self, bug: TechniqueBug) -> None:
         super().__init__(bug.spec)
         self.bug = bug
 
+    def opinion(self, who: str, case: Arrays) -> Arrays:
+        return (
+            recalled_opinion(self.technique, who, self.seed)(case, "float64")
+            if who == "rule"
+            else self.trace(who, case)
+        )
+
     def trace(self, side: str, case: Arrays, dtype: str = "float64") -> Arrays:
         if side != self.bug.side:
-            return super().trace(side, case, dtype)
+            return recalled_opinion(self.technique, side, self.seed)(case, dtype)
         return self.bug.trace(self._true(side), self.technique, case)
 
     def _true(self, side: str) -> Callable[..., Arrays]:
