@@ -42,10 +42,15 @@ class Monitored(Technique):
         return math.inf if self.fields()["mode"] == "min" else -math.inf
 
     def case(self, rng: np.random.Generator) -> Arrays:
-        """Metrics (sequence, epoch) that get better more and more slowly; one smoothly, the others with more noise."""
+        """Metrics (sequence, epoch) that get better more and more slowly; one smoothly, the others with more noise.
+
+        Some are worse where the run is cut off, so that there is something to go on with; the smooth one is at the end.
+        """
         start, slope = rng.uniform(2, 4, (self.SEQUENCES, 1)), rng.uniform(0.05, 0.5, (self.SEQUENCES, 1))
         epochs, noise = np.arange(self.EPOCHS), np.linspace(0, 0.2, self.SEQUENCES)[:, None]
         metrics = 1 + start * np.exp(-slope * epochs) + noise * rng.standard_normal((self.SEQUENCES, self.EPOCHS))
+        metrics[1::2, self.middle() - 1 : self.middle() + 2] += 1
+        metrics[0, -1] += 1
         return {"metrics": metrics if self.fields()["mode"] == "min" else 5 - metrics}
 
     def middle(self) -> int:

@@ -25,6 +25,7 @@ FOREIGN = {
     "techniques/adafactor.py": {"Adafactor"},
     "techniques/lion.py": {"Lion"},
     "techniques/gradient_accumulation.py": {"Accumulation"},
+    "techniques/curriculum.py": {"Count", "Curriculum"},
     "techniques/early_stopping.py": {"EarlyStopping"},
     "techniques/reduce_on_plateau.py": {"ReduceOnPlateau"},
     "layout.py": {"path", "native", "to_native", "to_canonical", "inputs_to_native", "layer", "variable"},

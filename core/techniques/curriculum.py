@@ -41,14 +41,16 @@ class Curriculum(Technique):
     samples are left out and others come more than once; it computes every difficulty again for each batch; and it never
     advances its epoch, so that its threshold stays at 0.2.
 
-    On PyTorch it is a sampler, whose `set_epoch` must be called before each epoch; on Keras a `PyDataset`, which `fit`
-    tells of each epoch, and which `set_epoch` starts elsewhere. Its `fit` needs `shuffle=False`, or it exchanges the
-    batches once more.
+    On PyTorch it is the sampler of a `DataLoader`, whose `set_epoch` must be called before each epoch; on Keras a
+    `PyDataset`, which `fit` tells of each epoch, and which `set_epoch` starts elsewhere. `fit` needs `shuffle=False`,
+    or it exchanges the batches once more.
 
     Raises SpecError for a value against its rule, and InputError for difficulties that are not numbers from 0 to 1 and
     for an epoch in which no sample takes part.
 
-    Frameworks differ: in the generators, so the order is drawn here; and in who says that an epoch begins.
+    Frameworks differ: in the generators, so the order is drawn here; and in who says that an epoch begins. Keras's
+    `fit` asks for the number of batches once and cuts every later epoch to that of the first without a word, so the
+    sibling's number is one that is asked again.
     """
 
     start: float = share(0.2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -9,6 +11,29 @@ import numpy as np
 
 from ...core.technique import Arrays
 from ...core.techniques.curriculum import Curriculum as Spec
+
+
+@functools.total_ordering
+class Count:
+    """The number of batches as it is now. `fit` asks for it once, and would cut every epoch to the first one's."""
+
+    def __init__(self, batches: Callable[[], int]) -> None:
+        self.batches = batches
+
+    def __index__(self) -> int:
+        return self.batches()
+
+    def __eq__(self, other: object) -> bool:
+        return int(self) == other
+
+    def __lt__(self, other: int) -> bool:
+        return int(self) < other
+
+    def __sub__(self, other: int) -> int:
+        return int(self) - other
+
+    def __rtruediv__(self, other: float) -> float:
+        return other / int(self)
 
 
 class Curriculum(keras.utils.PyDataset):
@@ -22,6 +47,10 @@ class Curriculum(keras.utils.PyDataset):
 
     def __len__(self) -> int:
         return len(self.batches)
+
+    @property
+    def num_batches(self) -> Count:
+        return Count(self.__len__)
 
     def __getitem__(self, index: int) -> Any:
         return tuple(array[self.batches[index]] for array in self.arrays)

@@ -65,4 +65,16 @@ def linear_decay(true: Any, spec: Any, case: Arrays) -> Arrays:
     return {**true(spec, case), "rates": spec.learning_rate * np.maximum(0.0, 1 - case["steps"] / spec.total_steps)}
 
 
+@partial(TechniqueBug, "schedule off by one after a resume", FLOOR, "torch")
+def resumed_a_step_late(true: Any, spec: Any, case: Arrays) -> Arrays:
+    result, middle = true(spec, case), spec.middle(case)
+    return {**result, "rates resumed": result["rates"][middle - 1 : -1]}
+
+
+@partial(TechniqueBug, "float32 after a resume, where a file keeps Python's numbers", COSINE, "keras")
+def single_precision_after_a_resume(true: Any, spec: Any, case: Arrays) -> Arrays:
+    result = true(spec, case)
+    return {**result, "rates resumed": result["rates resumed"].astype("float32").astype("float64")}
+
+
 BUGS = tuple(found for found in vars().values() if isinstance(found, TechniqueBug))
