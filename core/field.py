@@ -105,6 +105,15 @@ def numbers(default: tuple[float, ...]) -> Any:
     )
 
 
+def channels(default: tuple[float, ...]) -> Any:
+    """A tuple of numbers, one for each channel of however many."""
+    return _field(
+        default,
+        "a tuple of numbers, one for each channel",
+        lambda value: isinstance(value, tuple) and len(value) > 0 and all(map(_real, value)),
+    )
+
+
 def fraction(default: float) -> Any:
     """A number in [0, 1)."""
     return _field(default, "a number, at least 0 and below 1", lambda value: _real(value) and 0 <= value < 1)

@@ -24,7 +24,8 @@ class Recipe:
     At the end of an epoch the held-out samples are evaluated, with the averaged weights where there are some; then the
     rate may fall by `plateau`, and `stopping` may end the training.
 
-    Raises SpecError for a schedule together with a plateau: both set the rate.
+    Raises SpecError for what is no technique; for a schedule together with a plateau, as both set the rate; for two
+    that multiply it; and for mixing with a loss that takes no probabilities.
     """
 
     optimizer: Technique
@@ -49,6 +50,11 @@ class Recipe:
                 raise SpecError(f"{name} of a recipe must be a technique, such as diglot.spec('adam'), not {value!r}")
         if self.schedule and self.plateau:
             raise SpecError(f"{self.schedule.name} and {self.plateau.name} both set the rate; leave one of them out")
+        if self.mixing and self.loss.fields().get("targets", "probabilities") == "indices":
+            raise SpecError(
+                f"{self.mixing.name} gives probabilities, and {self.loss.name} takes class indices; "
+                "set its targets='probabilities'"
+            )
         if self.unfreezing and self.groups and self.groups.fields()["multipliers"]:
             names = f"{self.groups.name} and {self.unfreezing.name}"
             raise SpecError(f"{names} both multiply the rate; leave the multipliers to one of them")

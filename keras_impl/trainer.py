@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from ..core.data import Data, several
@@ -275,7 +276,10 @@ class HeldOut(keras.utils.PyDataset):
         given = [cast(array[rows]) for array in several(inputs)]
         if self.training.plan.recipe.augmentation:
             given[0] = self.training.augmented(given[0], None)
-        return self.training.fed(tuple(given), cast(targets[rows]))
+        wanted = targets[rows]
+        if self.training.plan.recipe.mixing:
+            wanted = np.eye(self.training.plan.recipe.mixing.fields()["num_classes"])[wanted]
+        return self.training.fed(tuple(given), cast(wanted))
 
 
 class Course(keras.callbacks.Callback):

@@ -255,6 +255,9 @@ class Training:
                 given, wanted = self.tensors(tuple(array[rows] for array in several(inputs)), targets[rows])
                 if self.plan.recipe.augmentation:
                     given[0] = self.augmented(given[0], None)
+                if self.plan.recipe.mixing:
+                    classes = self.plan.recipe.mixing.fields()["num_classes"]
+                    wanted = _as(nn.functional.one_hot(wanted, classes).double(), self.weights[0])
                 output, loss = self.computed(given, wanted)
                 means.add(len(wanted), loss=loss.item(), **self.measured(output, wanted))
         return means.all()

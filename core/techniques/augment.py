@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..errors import InputError
-from ..field import flag, numbers, positive, whole
+from ..field import channels, flag, positive, whole
 from ..noise import Noise
 from ..technique import Arrays, Technique
 
@@ -47,8 +47,8 @@ class Augment(Technique):
     padding: int = whole(4, least=0)
     horizontal_flip: bool = flag(True)
     scale: float = positive(1 / 255)
-    mean: tuple[float, ...] = numbers((0.4914, 0.4822, 0.4465))
-    deviation: tuple[float, ...] = numbers((0.2023, 0.1994, 0.2010))
+    mean: tuple[float, ...] = channels((0.4914, 0.4822, 0.4465))
+    deviation: tuple[float, ...] = channels((0.2023, 0.1994, 0.2010))
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "augment_small": {"crop_size": 6, "padding": 2},
@@ -58,6 +58,9 @@ class Augment(Technique):
     SEED: ClassVar[int] = 20260103
 
     def constraints(self) -> Iterator[str]:
+        if len(self.mean) != len(self.deviation):
+            counts = f"mean has {len(self.mean)} channels and deviation {len(self.deviation)}"
+            yield f"{counts}; give both one number for each channel"
         if min(self.deviation) <= 0:
             yield f"deviation {self.deviation} must be above 0 in every channel"
 
