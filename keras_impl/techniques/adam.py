@@ -7,33 +7,29 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from ...core.technique import Arrays
 from ...core.techniques.adam import Adam as Spec
+from ..decay import L2
 from ..exact import constant
 from ..tracing import trace_optimizer
 
 
 @keras.saving.register_keras_serializable("diglot")
-class Adam(keras.optimizers.Adam):
+class Adam(L2, keras.optimizers.Adam):
     """`keras.optimizers.Adam` with two more conventions, L2 decay and PyTorch's epsilon, and exact squares."""
 
-    def __init__(self, *, l2: float = 0.0, epsilon_convention: str = "uncorrected", **options: Any) -> None:
+    def __init__(self, *, epsilon_convention: str = "uncorrected", **options: Any) -> None:
         super().__init__(**options)
-        self.l2, self.epsilon_convention = l2, epsilon_convention
+        self.epsilon_convention = epsilon_convention
 
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        # An embedding's gradient may hold several rows for one index, which must be added up before they are squared.
-        gradient = tf.convert_to_tensor(gradient)
-        if self.l2:
-            gradient = gradient + constant(self.l2, gradient) * variable
+    def _follow(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         with converted_epsilon(self) if self.epsilon_convention == "corrected" else contextlib.nullcontext():
-            super().update_step(gradient, variable, learning_rate)
+            super()._follow(gradient, variable, learning_rate)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "l2": self.l2, "epsilon_convention": self.epsilon_convention}
+        return {**super().get_config(), "epsilon_convention": self.epsilon_convention}
 
 
 @contextlib.contextmanager

@@ -9,22 +9,22 @@ from keras import ops
 
 from ...core.technique import Arrays
 from ...core.techniques.sgd import SGD as Spec
+from ..decay import L2, decays
 from ..exact import constant
 from ..tracing import trace_optimizer
 
 
 @keras.saving.register_keras_serializable("diglot")
-class SGD(keras.optimizers.SGD):
+class SGD(L2, keras.optimizers.SGD):
     """`keras.optimizers.SGD` with two more conventions: L2 decay, and PyTorch's velocity."""
 
-    def __init__(self, *, l2: float = 0.0, velocity: str = "update", **options: Any) -> None:
+    def __init__(self, *, velocity: str = "update", **options: Any) -> None:
         super().__init__(**options)
-        self.l2, self.velocity = l2, velocity
+        self.velocity = velocity
 
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        gradient = gradient + constant(self.l2, gradient) * variable
+    def _follow(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         if self.velocity == "update" or not self.momentum:
-            super().update_step(gradient, variable, learning_rate)
+            super()._follow(gradient, variable, learning_rate)
             return
         rate = ops.cast(learning_rate, variable.dtype)
         velocity = self.momentums[self._get_variable_index(variable)]
@@ -33,17 +33,15 @@ class SGD(keras.optimizers.SGD):
         self.assign_sub(variable, rate * (gradient + momentum * velocity if self.nesterov else velocity))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "l2": self.l2, "velocity": self.velocity}
+        return {**super().get_config(), "velocity": self.velocity}
 
 
 def build(spec: Spec, weights: list[keras.Variable]) -> keras.optimizers.SGD:
     options = {"learning_rate": spec.learning_rate, "momentum": spec.momentum, "nesterov": spec.nesterov}
-    decoupled = spec.weight_decay if spec.decay == "decoupled" and spec.weight_decay else None
     if (spec.decay == "decoupled" or not spec.weight_decay) and (spec.velocity == "update" or not spec.momentum):
-        optimizer = keras.optimizers.SGD(weight_decay=decoupled, **options)
+        optimizer = keras.optimizers.SGD(weight_decay=decays(spec)["weight_decay"], **options)
     else:
-        l2 = spec.weight_decay if spec.decay == "l2" else 0.0
-        optimizer = SGD(l2=l2, velocity=spec.velocity, weight_decay=decoupled, **options)
+        optimizer = SGD(velocity=spec.velocity, **decays(spec), **options)
     optimizer.build(weights)
     return optimizer
 

@@ -42,6 +42,8 @@ class RMSprop(torch.optim.RMSprop):
 
     def _update(self, weight: nn.Parameter, group: dict[str, Any]) -> None:
         gradient = weight.grad + group["weight_decay"] * weight
+        state = self.state[weight]
+        state["step"] = state.get("step", torch.tensor(0.0)) + 1  # without which the native class reads no file
         v = self._slot(weight, "square_avg").mul_(group["alpha"])
         v.addcmul_(gradient, gradient, value=1 - group["alpha"])
         square = v
