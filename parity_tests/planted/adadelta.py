@@ -12,7 +12,6 @@ from diglot.core.technique import Arrays
 from . import TechniqueBug
 
 PLAIN = registry.make("adadelta")
-L2 = registry.make("adadelta_l2")
 DECOUPLED = registry.make("adadelta_decoupled")
 
 
