@@ -18,6 +18,7 @@ from parameterized import parameterized
 from .agreement import agreement
 
 MIXING = ("mixup", "mixup_per_sample", "cutmix", "cutmix_per_sample")
+SOFT = registry.make("cross_entropy", targets="probabilities")
 PICTURES = Noise(1).integers("pictures", 256, (20, 32, 32, 3)).astype("uint8")
 
 
@@ -130,6 +131,22 @@ class Mixed(unittest.TestCase):
         self.assertTrue(((top >= 0) & (left >= 0) & (bottom <= 12) & (right <= 20) & (top <= bottom)).all())
         np.testing.assert_array_equal(drawn["weight"], 1 - (bottom - top) * (right - left) / 240)
         self.assertTrue((bottom == 12).any() and (left == 0).any())
+
+    @parameterized.expand([("mixup",), ("cutmix_per_sample",)])
+    def test_the_loss_takes_the_mixed_targets(self, name: str) -> None:
+        """The loss of a mixture is the mixture of the losses, in the paper's other form."""
+        spec, classes = registry.make(name), np.arange(20) % 10
+        drawn = spec.draw(Noise(5), 20, 32, 32)
+        logits, weight = Noise(6).normal("logits", (20, 10)), drawn["weight"]
+        log_p = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+        rows = np.arange(20)
+        wanted = -(weight * log_p[rows, classes] + (1 - weight) * log_p[rows, classes[drawn["partner"]]]).mean()
+        images = np.zeros((20, 8, 8, 3))
+        for side in backend.SIDES:
+            labels = torch.tensor(classes) if side == "torch" else classes
+            _, targets = module(spec, side).build(spec)(native(side, images), labels, drawn)
+            found = backend.load(side).trace(SOFT, {"logits": logits, "targets": targets.numpy()})
+            self.assertEqual(agreement(found["loss"], wanted).verdict, "equal")
 
     def test_keras_own_layer(self) -> None:
         """Keras's MixUp makes the same of these draws."""
