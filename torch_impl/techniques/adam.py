@@ -12,32 +12,37 @@ from torch import nn
 
 from ...core.technique import Arrays
 from ...core.techniques.adam import Adam as Spec
+from ..stepping import evaluated
 from ..tracing import trace_optimizer
 
 
 class Adam(torch.optim.Adam):
-    """`torch.optim.Adam` with Keras's convention for epsilon. Each weight is a group, as each counts its own steps."""
-
-    def __init__(self, weights: list[nn.Parameter], **options: Any) -> None:
-        super().__init__([{"params": [weight]} for weight in weights], **options)
+    """`torch.optim.Adam` with Keras's convention for epsilon."""
 
     def step(self, closure: Callable[[], float] | None = None) -> Any:
+        loss = evaluated(closure)
         with converted_epsilon(self):
-            return super().step(closure)
+            super().step()
+        return loss
 
 
 @contextlib.contextmanager
 def converted_epsilon(optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """Inside, epsilon has the value by which the native class computes the other convention."""
-    kept = [group["eps"] for group in optimizer.param_groups]
+    """Inside, epsilon has the value by which the native class computes the other convention.
+
+    Each weight is a group there, as each counts its own steps.
+    """
+    kept = optimizer.param_groups
     try:
-        for group in optimizer.param_groups:
-            step = int(optimizer.state.get(group["params"][0], {}).get("step", 0)) + 1
-            group["eps"] /= math.sqrt(1 - group["betas"][1] ** step)
+        optimizer.param_groups = [
+            {**group, "params": [weight], "eps": group["eps"] / math.sqrt(1 - group["betas"][1] ** (step + 1))}
+            for group in kept
+            for weight in group["params"]
+            for step in [int(optimizer.state.get(weight, {}).get("step", 0))]
+        ]
         yield
     finally:
-        for group, epsilon in zip(optimizer.param_groups, kept, strict=True):
-            group["eps"] = epsilon
+        optimizer.param_groups = kept
 
 
 def options(spec: Spec) -> dict[str, Any]:
@@ -50,7 +55,7 @@ def options(spec: Spec) -> dict[str, Any]:
     }
 
 
-def build(spec: Spec, weights: list[nn.Parameter]) -> torch.optim.Adam:
+def build(spec: Spec, weights: list[Any]) -> torch.optim.Adam:
     optimizer = torch.optim.Adam if spec.epsilon_convention == "corrected" else Adam
     return optimizer(weights, **options(spec))
 
