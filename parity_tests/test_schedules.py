@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import unittest
+from collections.abc import Callable
+from typing import Any
 
 import diglot.keras_impl.fitting as keras_fitting
 import diglot.torch_impl.fitting as torch_fitting
@@ -11,18 +14,25 @@ import keras
 import numpy as np
 import torch
 from diglot.core import compare, registry
-from diglot.core.backend import Recipe
 from diglot.core.checks import training
 from diglot.core.errors import SpecError
 from diglot.core.noise import generator
 from diglot.core.pair import Pair
+from diglot.core.recipe import Recipe
+from diglot.core.schedule import Schedule
 from diglot.core.technique import Technique
 from diglot.core.techniques.inverse_square_root import InverseSquareRoot
+from diglot.core.techniques.piecewise import Piecewise
 from diglot.core.verdict import Verdict
+from diglot.keras_impl.techniques import cosine_restarts as keras_restarts
+from diglot.keras_impl.techniques import warmup_cosine as keras_cosine
+from diglot.torch_impl.backend import sibling
 from diglot.torch_impl.techniques import one_cycle
 from parameterized import parameterized
 
 import diglot
+
+from .agreement import agreement
 
 SCHEDULES = (
     registry.make("one_cycle_paper", learning_rate=0.05, total_steps=30).rounded(),
@@ -123,3 +133,134 @@ class OneCycles(unittest.TestCase):
         with self.assertRaises(SpecError) as caught:
             registry.make("one_cycle", **fields)
         self.assertIn(f"one_cycle: {sentence}", str(caught.exception))
+
+
+def stepped(schedule: Callable[[torch.optim.Optimizer], Any], steps: int) -> list[float]:
+    """The rates that a PyTorch scheduler gives an optimizer that starts at 1."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler, rates = schedule(optimizer), []
+    for _ in range(steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+
+class Oracles(unittest.TestCase):
+    """Each rule is that of the framework's own class, where that has one."""
+
+    @parameterized.expand([
+        ("step_decay", {"every": 7, "gamma": 0.5}, "StepLR", {"step_size": 7, "gamma": 0.5}),
+        ("step_decay", {"every": None, "milestones": (3, 9, 10)}, "MultiStepLR", {"milestones": [3, 9, 10]}),
+        ("exponential_decay", {"gamma": 0.9}, "ExponentialLR", {"gamma": 0.9}),
+        ("polynomial", {"total_steps": 20, "power": 2.0}, "PolynomialLR", {"total_iters": 20, "power": 2.0}),
+        ("cosine_restarts", {"first_period": 3, "period_factor": 2}, "CosineAnnealingWarmRestarts",
+         {"T_0": 3, "T_mult": 2}),
+        ("cosine_restarts", {"first_period": 4, "final_fraction": 0.125}, "CosineAnnealingWarmRestarts",
+         {"T_0": 4, "eta_min": 0.125}),
+    ])  # fmt: skip
+    def test_pytorch(self, name: str, fields: dict[str, Any], native: str, options: dict[str, Any]) -> None:
+        spec, kind = registry.make(name, learning_rate=1.0, **fields), getattr(torch.optim.lr_scheduler, native)
+        rates = stepped(lambda optimizer: kind(optimizer, **options), 30)
+        self.assertEqual(agreement([spec.rate(step) for step in range(30)], rates).verdict, Verdict.EQUAL)
+
+    @parameterized.expand([
+        ("exponential_decay", {"gamma": 0.5, "decay_steps": 4, "staircase": True}, "ExponentialDecay", (4, 0.5, True)),
+        ("polynomial", {"total_steps": 20, "final_fraction": 0.25}, "PolynomialDecay", (20, 0.25)),
+        ("cosine_restarts", {"first_period": 4, "period_factor": 2}, "CosineDecayRestarts", (4,)),
+        ("cosine", {"total_steps": 16, "final_fraction": 0.25}, "CosineDecay", (16, 0.25)),
+    ])  # fmt: skip
+    def test_keras(self, name: str, fields: dict[str, Any], native: str, options: tuple[Any, ...]) -> None:
+        spec = registry.make(name, learning_rate=1.0, **fields)
+        schedule = getattr(keras.optimizers.schedules, native)(np.float64(1.0), *options)
+        rates = [float(schedule(step)) for step in range(30)]
+        self.assertEqual(agreement([spec.rate(step) for step in range(30)], rates).verdict, Verdict.EQUAL)
+
+    def test_a_boundary_of_keras(self) -> None:
+        """The trap: there it is the last step of the rate before."""
+        spec = registry.make("piecewise_fine_tuning")
+        naive = keras.optimizers.schedules.PiecewiseConstantDecay([5, 10], [1e-3, 1e-4, 1e-5])
+        self.assertEqual([spec.rate(step) for step in range(15)], [1e-3] * 5 + [1e-4] * 5 + [1e-5] * 5)
+        for step in range(15):
+            same = np.float32(spec.rate(step)) == float(naive(step))
+            self.assertEqual(same, step not in (5, 10))
+
+    def test_a_restart_that_keras_misses(self) -> None:
+        """The trap: log 243 / log 3 is rounded to less than 5, so step 121 is still the end of the fifth period."""
+        naive = keras.optimizers.schedules.CosineDecayRestarts(np.float64(1.0), 1, t_mul=np.float64(3.0))
+        ours = keras_restarts.CosineRestarts({"learning_rate": 1.0, "first_period": 1, "period_factor": 3})
+        starts = ours.spec.starts(400)
+        self.assertEqual(starts, [0, 1, 4, 13, 40, 121, 364])
+        self.assertEqual([float(ours(step)) for step in starts], [1.0] * 7)
+        self.assertEqual([round(float(naive(step))) for step in starts], [1, 1, 1, 1, 1, 0, 1])
+
+    def test_a_file_keeps_float64(self) -> None:
+        """The trap: Keras writes NumPy's float64 as a number, and computes in float32 when it is read."""
+        spec, schedules = registry.make("cosine", learning_rate=0.1), keras.optimizers.schedules
+        native = schedules.CosineDecay(np.float64(spec.learning_rate), spec.total_steps)
+        ours = keras_cosine.WarmupCosine(spec.fields(), 0.5)
+        files = [json.dumps(schedules.serialize(schedule)) for schedule in (native, ours)]
+        read = [schedules.deserialize(json.loads(file)) for file in files]
+        self.assertEqual([schedule(7).dtype.name for schedule in (native, *read)], ["float64", "float32", "float64"])
+        self.assertEqual(float(read[1](7)), 0.5 * float(native(7)))
+
+
+class Groups(unittest.TestCase):
+    @parameterized.expand([
+        (name,) for name, kind in registry.classes().items() if issubclass(kind, Schedule)
+    ])  # fmt: skip
+    def test_every_schedule_heeds_the_multiplier(self, name: str) -> None:
+        """Groups of one rate, of a fraction of it, and none: whatever rates they were built with."""
+        spec = registry.make(registry.checked(name)[0])
+        groups = [{"params": [torch.nn.Parameter(torch.zeros(1))]} for _ in range(3)]
+        groups[1] |= {"multiplier": 0.5, "lr": 7.0}
+        groups[2]["multiplier"] = 0.0
+        optimizer = torch.optim.SGD(groups, lr=3.0)
+        scheduler = sibling(spec).build(spec, optimizer)
+        for step in range(12):
+            rates = [group["lr"] for group in optimizer.param_groups]
+            wanted = [spec.rate(step) * factor for factor in (1.0, 0.5, 0.0)]
+            self.assertEqual(agreement(rates, wanted).verdict, Verdict.EQUAL)
+            optimizer.step()
+            scheduler.step()
+
+
+class Bounds(unittest.TestCase):
+    def test_the_paper_of_residual_networks(self) -> None:
+        spec = registry.make("step_decay_cifar")
+        rates = [spec.rate(step) for step in (0, 31999, 32000, 47999, 48000, 64000)]
+        self.assertEqual(agreement(rates, [0.1, 0.1, 0.01, 0.01, 0.001, 0.001]).verdict, Verdict.EQUAL)
+
+    def test_by_epoch(self) -> None:
+        spec = Piecewise.by_epoch((0.1, 0.01), (3,), 50)
+        self.assertEqual([spec.rate(step) for step in (0, 149, 150)], [0.1, 0.1, 0.01])
+
+    @parameterized.expand([(1, 0), (2, 0), (1, 1), (2, 1)])
+    def test_the_document_of_restarts(self, factor: int, before: int) -> None:
+        """Its class gives the rule's rates if its step comes after each epoch, and skips one if it comes before."""
+        spec = registry.make("cosine_restarts", learning_rate=1.0, period_factor=factor)
+        current, period, rates = 0, 10, [1.0]
+        for _ in range(39 + before):
+            current += 1
+            if current >= period:
+                current, period = 0, period * factor
+            rates.append((1 + np.cos(np.pi * current / period)) / 2)
+        found = agreement([spec.rate(step) for step in range(40)], rates[before:])
+        self.assertEqual(found.verdict, Verdict.DIFFERENT if before else Verdict.EQUAL)
+
+    @parameterized.expand([
+        ("cosine_restarts", {"learning_rate": -0.1}, "learning_rate must be a number above 0, not -0.1"),
+        ("polynomial", {"learning_rate": 0.0}, "learning_rate must be a number above 0, not 0.0"),
+        ("exponential_decay", {"gamma": 1.5}, "gamma must be a number above 0 and at most 1, not 1.5"),
+        ("step_decay", {"every": None}, "the rate never changes: give `every` a number of steps, or name milestones"),
+        ("step_decay", {"milestones": (5, 5)}, "each of the milestones (5, 5) must be later than the one before"),
+        ("piecewise", {"rates": (0.1, -0.1)}, "rates must be a tuple of numbers above 0, not (0.1, -0.1)"),
+        ("piecewise", {"rates": (0.1, 0.2)}, "2 boundaries need 3 rates, one more, and there are 2"),
+        ("piecewise", {"boundaries": (9, 3)}, "each of the boundaries (9, 3) must be later than the one before"),
+        ("warmup_cosine", {"warmup_steps": 9, "total_steps": 8},
+         "warmup_steps (9) must not be above total_steps (8)"),
+    ])  # fmt: skip
+    def test_refused(self, name: str, fields: dict[str, Any], sentence: str) -> None:
+        with self.assertRaises(SpecError) as caught:
+            registry.make(name, **fields)
+        self.assertEqual(str(caught.exception), f"{name}: {sentence}")

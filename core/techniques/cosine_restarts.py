@@ -29,10 +29,9 @@ class CosineRestarts(Schedule):
     Departs from paper: it counts T_cur in epochs, with fractions updated at each batch; here the unit is the step, so
     an epoch's period is that many times its steps.
 
-    Departs from the document: its class sets no rate before its first `step`, so the first two steps have the rates of
-    c = 0 and 1 only where the optimizer was built with the peak; it resets T_cur after an epoch that would have been
-    c = T_0, as here, but holds T_0 as the current period, so that neither its state nor its arguments say which period
-    a resumed run is in.
+    Departs from the document: its class sets no rate before its first `step`, so called before each epoch it skips the
+    first rate, and called after each it is this, if the optimizer was built with the peak. It writes the current period
+    over T_0 and has no state, so that a resumed run cannot know which period it is in.
 
     Raises SpecError for a value against its rule.
 
