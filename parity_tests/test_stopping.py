@@ -16,6 +16,7 @@ import torch
 from diglot.core import registry
 from diglot.core.errors import InputError, SpecError
 from diglot.core.noise import generator
+from diglot.keras_impl.groups import grouped
 from diglot.keras_impl.techniques import curriculum as keras_curriculum
 from diglot.keras_impl.techniques import early_stopping as keras_stopping
 from diglot.keras_impl.techniques import progressive_unfreezing as keras_unfreezing
@@ -218,13 +219,20 @@ class Plateaus(unittest.TestCase):
         self.assertEqual(state["patience"], 2)
 
     def test_groups_keep_their_factor(self) -> None:
+        spec = registry.make("reduce_on_plateau", patience=0, min_rate=0.0625)
         groups = [{"params": line().parameters()}, {"params": line().parameters(), "lr": 0.25, "multiplier": 0.25}]
         optimizer = torch.optim.SGD(groups, lr=1.0)
-        scheduler = torch_plateau.build(registry.make("reduce_on_plateau", patience=0, min_rate=0.05), optimizer)
-        for _ in range(5):
+        scheduler, weights = torch_plateau.build(spec, optimizer), [keras.Variable([1.0]) for _ in range(2)]
+        whole = grouped(registry.make("sgd", learning_rate=1.0), weights, [(1.0, True), (0.25, True)])
+        callback = keras_plateau.build(spec, whole)
+        callback.set_model(SimpleNamespace(optimizer=whole))
+        for epoch in range(5):
             optimizer.step()
             scheduler.step({"val_loss": 1.0})
-        self.assertEqual([group["lr"] for group in optimizer.param_groups], [0.05, 0.0125])
+            callback.on_epoch_end(epoch, {"val_loss": 1.0})
+        self.assertEqual([group["lr"] for group in optimizer.param_groups], [0.0625, 0.015625])
+        rates = [float(each.learning_rate) for each in (whole, *whole.optimizers)]
+        self.assertEqual(rates, [0.0625, 0.0625, 0.015625])
 
     def test_a_schedule_cannot_be_reduced(self) -> None:
         optimizer = keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 10))

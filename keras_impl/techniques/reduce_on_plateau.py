@@ -11,6 +11,7 @@ import numpy as np
 from ...core.errors import InputError
 from ...core.technique import Arrays
 from ...core.techniques.reduce_on_plateau import ReduceOnPlateau as Spec
+from ..groups import Grouped
 
 
 class ReduceOnPlateau(keras.callbacks.ReduceLROnPlateau):
@@ -35,6 +36,15 @@ class ReduceOnPlateau(keras.callbacks.ReduceLROnPlateau):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         super().on_epoch_end(epoch, {**(logs or {}), self.monitor: self.spec.value(logs or {})})
+
+    def _reduce_optimizer_lr(self, optimizer: keras.optimizers.Optimizer, *args: Any, **options: Any) -> bool:
+        # Keras goes from group to group; the rate of all is set once, and each takes its share of it.
+        whole = self.model.optimizer
+        if isinstance(whole, Grouped):
+            if optimizer is not whole.optimizers[0]:
+                return False
+            optimizer = whole
+        return super()._reduce_optimizer_lr(optimizer, *args, **options)
 
     def _is_improvement(self, value: float, best: float | None) -> bool:
         # Keras compares in floatx, and takes a first NaN for the best.
