@@ -70,7 +70,14 @@ class Rows(unittest.TestCase):
         (found,) = clipped("keras", spec, [rows], weights)
         np.testing.assert_array_equal(found, dense)
 
-    def test_keras_own_is_wrong(self) -> None:
+    def test_keras_own_norm_is_wrong(self) -> None:
+        """The norm of 1 and 2 in place of that of 3."""
+        variable = keras.Variable(np.zeros((3, 1)), dtype="float64")
+        rows = tf.IndexedSlices(tf.constant([[1.0], [2.0]], tf.float64), tf.constant([1, 1]), tf.constant([3, 1]))
+        keras.optimizers.SGD(1.0, clipnorm=1.0).apply([rows], [variable])
+        self.assertEqual(agreement(variable.numpy()[1], np.array([-3 / np.sqrt(5)])).verdict, "equal")
+
+    def test_keras_own_values_are_wrong(self) -> None:
         """Each row is cut alone, and two rows of one index add up to twice the value."""
         variable = keras.Variable(np.zeros((3, 2), "float32"))
         rows = tf.IndexedSlices(tf.constant([[3.0, 0.0], [4.0, 0.3]]), tf.constant([1, 1]), tf.constant([3, 2]))

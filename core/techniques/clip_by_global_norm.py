@@ -38,7 +38,10 @@ class ClipByGlobalNorm(Clipping):
         "clip_by_global_norm_without_epsilon": {"max_norm": 5.0, "epsilon": 0.0}
     }
     CHECKED = ("clip_by_global_norm", *PRESETS)
-    NATIVE: ClassVar[dict[str, str]] = {"torch": "torch.nn.utils.clip_grad_norm_"}
+    NATIVE: ClassVar[dict[str, str]] = {
+        "torch": "torch.nn.utils.clip_grad_norm_",
+        "keras": "tensorflow.clip_by_global_norm",
+    }
 
     def clipped(self, gradients: Arrays, weights: Arrays) -> Arrays:
         scale = self.max_norm / max(self.length(gradients) + self.epsilon, self.max_norm)

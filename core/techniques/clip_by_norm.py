@@ -28,7 +28,8 @@ class ClipByNorm(Clipping):
 
     Frameworks differ: this is Keras's `clipnorm`, which adds 0; PyTorch has none, and `clip_grad_norm_` called for one
     weight after another is this one, with its 1e-6. Keras takes the norm of an embedding's gradient row by row, before
-    the rows of one repeated index are added up; the sibling adds them up first. Where a norm is infinite, the infinite
+    the rows of one repeated index are added up (1.34 is left of a token's gradients 1 and 2 where 1 is the largest
+    norm); the sibling adds them up first. Where a norm is infinite, the infinite
     elements become NaN and the others zero on both sides, in this gradient alone.
     """
 
@@ -37,6 +38,7 @@ class ClipByNorm(Clipping):
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {"clip_by_norm_with_epsilon": {"max_norm": 5.0, "epsilon": 1e-3}}
     CHECKED = ("clip_by_norm", *PRESETS)
+    NATIVE: ClassVar[dict[str, str]] = {"keras": "tensorflow.clip_by_norm"}
 
     def clipped(self, gradients: Arrays, weights: Arrays) -> Arrays:
         norms = {name: float(np.linalg.norm(gradient)) for name, gradient in gradients.items()}

@@ -16,8 +16,8 @@ from ..technique import Arrays
 class ClipByValue(Clipping):
     """Cut each element of the gradients at a value and at its negative.
 
-    Source: Mikolov, "Statistical language models based on neural networks" (2012), section 3.2.2, where elements above
-    15 are cut.
+    Source: Mikolov, "Statistical language models based on neural networks" (2012), as Pascanu, Mikolov and Bengio
+    describe it in "On the difficulty of training recurrent neural networks", ICML 2013, section 3.2.
 
     Fields:
         clip_value: the largest absolute value.
@@ -35,7 +35,10 @@ class ClipByValue(Clipping):
 
     LIMIT: ClassVar[str] = "clip_value"
     CHECKED = ("clip_by_value",)
-    NATIVE: ClassVar[dict[str, str]] = {"torch": "torch.nn.utils.clip_grad_value_"}
+    NATIVE: ClassVar[dict[str, str]] = {
+        "torch": "torch.nn.utils.clip_grad_value_",
+        "keras": "tensorflow.clip_by_value",
+    }
 
     def length(self, gradients: Arrays) -> float:
         return float(max(np.abs(gradient).max() for gradient in gradients.values()))

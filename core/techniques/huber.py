@@ -16,8 +16,8 @@ from ..loss import Loss
 class Huber(Loss):
     """The mean over all elements of a parabola near zero that goes on as a straight line.
 
-    Source: Huber, "Robust estimation of a location parameter", Annals of Mathematical Statistics 35 (1964), section 4:
-    e^2 / 2 where |e| <= delta, and delta |e| - delta^2 / 2 elsewhere, of the error e = output - target.
+    Source: Huber, "Robust estimation of a location parameter", Annals of Mathematical Statistics 35 (1964): e^2 / 2
+    where |e| <= delta, and delta |e| - delta^2 / 2 elsewhere, of the error e = output - target.
 
     The built loss takes outputs and targets of one shape, float, and gives a scalar.
 

@@ -17,8 +17,8 @@ from ..technique import Arrays
 class KLDivergence(Loss):
     """How far a predicted distribution q is from a wanted one p: sum_k p_k (log p_k - log q_k), 0 log 0 being 0.
 
-    Source: Kullback and Leibler, "On information and sufficiency", Annals of Mathematical Statistics 22 (1951), eq.
-    2.4; in distillation, Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network" (2015), section 2.
+    Source: Kullback and Leibler, "On information and sufficiency", Annals of Mathematical Statistics 22 (1951),
+    section 2; in distillation, Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network" (2015).
 
     The built loss takes outputs log q and targets p of one shape, (..., channels), and gives a scalar. Feed it a
     log-softmax: where q is computed first and its logarithm is taken behind, float32 loses all below 1e-45.
