@@ -20,6 +20,11 @@ class BatchNorm(Technique):
     The built layer takes and returns (batch, channels) or, on images, the framework's own layout of (batch, height,
     width, channels).
 
+    As a regulariser (section 3.4): in training a sample's output depends on the others of its batch, a noise that grows
+    as batches get smaller, and that is gone in evaluation. So gradients of small batches that are added up are not
+    those of one large batch. Gamma and beta are usually left out of weight decay: decay on the weights before them does
+    not limit the function, which is the same for any scale of these, but raises the step relative to their size.
+
     Fields:
         epsilon: added to the variance, symbol epsilon.
         momentum: weight of the new batch in the running statistics.

@@ -22,6 +22,11 @@ class Dropout(Technique):
     Fields:
         rate: probability that a unit is dropped.
 
+    As a regulariser: the mean over the masks is the unit itself, so training and evaluation have one scale, and rate 0
+    is no dropout. It acts in training mode alone: `train()` in PyTorch, `training=True` in Keras, which `fit` passes.
+    A network in PyTorch that is never put into evaluation mode goes on dropping when it predicts. Before a batch
+    normalisation it makes the running variance that of training, which is larger than what evaluation feeds it.
+
     In a check the mask is drawn by `core/noise.py`, by the layer's name and the step; otherwise by the framework.
 
     Frameworks differ: the generators, so the masks must be shared to compare a training run.

@@ -66,6 +66,7 @@ class OneCycle(Schedule):
         "one_cycle_three_phase": {"learning_rate": 0.5, "total_steps": 40, "pct_start": 0.22, "three_phase": True},
     }
     CHECKED = ("one_cycle", *PRESETS)
+    NATIVE: ClassVar[dict[str, str]] = {"torch": "torch.optim.lr_scheduler.OneCycleLR"}
 
     def constraints(self) -> Iterator[str]:
         share = f"pct_start {self.pct_start:g} of total_steps {self.total_steps}"

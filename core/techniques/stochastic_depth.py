@@ -24,6 +24,10 @@ class StochasticDepth(Technique):
     Fields:
         rate: probability that a sample's branch is dropped.
 
+    As a regulariser: a network of random depth in each step. The paper drops the deepest branches most, in a line from
+    0 to the last rate; that is the architecture's, which has a rate for each branch. It acts in training mode alone,
+    and rate 0 is none. The running statistics within a branch still see the samples that lose it.
+
     In a check the draws are those of `core/noise.py`, by the layer's name and the step; otherwise the framework's.
 
     Departs from paper: the paper draws once for a whole batch and multiplies by p in testing; here each sample has a

@@ -49,6 +49,10 @@ class WarmupCosine(Schedule):
         "cosine_floor": {"warmup_steps": 0, "total_steps": 40, "final_fraction": 0.1},
     }
     CHECKED = ("warmup_cosine", *PRESETS)
+    NATIVE: ClassVar[dict[str, str]] = {
+        "torch": "torch.optim.lr_scheduler.CosineAnnealingLR",
+        "keras": "keras.optimizers.schedules.CosineDecay",
+    }
 
     def constraints(self) -> Iterator[str]:
         if self.warmup_steps > self.total_steps:
