@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import practice
-from .spec import Hyperparameters
+from .spec import Hyperparameters, Weight
 
 Arrays = dict[str, NDArray[Any]]
 Default = tuple[str, Any]
@@ -54,15 +54,24 @@ class Optimizer(Technique):
     slots of one weight, under the names of `slots`. A slot may have another shape than the weight: `slot_axes` then
     says its axes, in terms of the weight's; a weight may lack a slot, which `start` and `update` then leave out, and
     for which a side's `slots` function holds None in that weight's place.
+
+    `TABLES` is set where the axes of a weight count for more than its elements: `build` then takes, as `tables`, those
+    weights of two axes or more that are no kernels, such as an embedding, and so lie alike in both frameworks.
     """
 
     STEPS: ClassVar[int] = 20
     SLOTS: ClassVar[tuple[str, ...]] = ()
+    TABLES: ClassVar[bool] = False
     AXES: ClassVar[Mapping[str, str]] = {"kernel": "in out", "bias": "out"}
 
     def slots(self) -> tuple[str, ...]:
         """The slots that this configuration keeps."""
         return self.SLOTS
+
+    def told(self, named: Mapping[Weight, Any]) -> dict[str, list[Any]]:
+        """What `build` has to be told of a model's weights, beside the weights themselves."""
+        tables = [own for weight, own in named.items() if len(weight.shape) > 1 and "out" not in weight.axes]
+        return {"tables": tables} if self.TABLES else {}
 
     def slot_axes(self, slot: str, axes: str) -> str:
         """The axes of a slot, by those of its weight; the same ones by default, and "" for a single number."""

@@ -144,7 +144,9 @@ def train(model: keras.Model, batches: Sequence[Arrays], recipe: Recipe, *, nois
             losses.append(as_array(steps.take(*_inputs(model, spec, batch), to_tensor(model, spec.targets(), batch))))
     result: Arrays = {"loss": np.stack(losses), **get_state(model)}
     for slot, variables in sibling(recipe.optimizer).slots(steps.optimizer, weights).items():
-        result |= {f"{slot} of {weight.name}": as_array(value) for weight, value in zip(named, variables, strict=True)}
+        for weight, value in zip(named, variables, strict=True):
+            if value is not None:
+                result[f"{slot} of {weight.name}"] = as_array(value)
     return result
 
 
@@ -153,7 +155,8 @@ def _steps(model: keras.Model, weights: Sequence[Any], recipe: Recipe, noise: No
     key = recipe, None if noise is None else noise.seed
     if model not in STEPS or STEPS[model][0] != key:
         with running(model, None):
-            optimizer = sibling(recipe.optimizer).build(recipe.optimizer, weights)
+            told = recipe.optimizer.told(trainable(model, spec_of(model)))
+            optimizer = sibling(recipe.optimizer).build(recipe.optimizer, weights, **told)
             if recipe.schedule:
                 sibling(recipe.schedule).build(recipe.schedule, optimizer)
             loss = sibling(recipe.loss).build(recipe.loss)

@@ -173,8 +173,8 @@ class Groups(unittest.TestCase):
     def test_matrices_left_to_adamw(self, name: str) -> None:
         spec, (arrays, gradients) = made(name, adam_rate_ratio=0.5), drawn()
         weights, others = parameters(arrays), variables(arrays)
-        torch_steps(torch_muon.build(spec, weights, adamw=[weights[1]]), weights, gradients)
-        keras_steps(keras_muon.build(spec, others, adamw=[others[1]]), others, gradients)
+        torch_steps(torch_muon.build(spec, weights, tables=[weights[1]]), weights, gradients)
+        keras_steps(keras_muon.build(spec, others, tables=[others[1]]), others, gradients)
         alone = parameters(arrays[1:2])
         torch_steps(torch_backend.sibling(spec.adamw()).build(spec.adamw(), alone), alone, [g[1:2] for g in gradients])
         np.testing.assert_array_equal(weights[1].detach(), alone[0].detach())

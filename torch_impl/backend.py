@@ -141,7 +141,7 @@ def train(model: nn.Module, batches: Sequence[Arrays], recipe: Recipe, *, noise:
     named = trainable(model, spec)
     weights = list(named.values())
     optimizer_of = sibling(recipe.optimizer)
-    optimizer = optimizer_of.build(recipe.optimizer, weights)
+    optimizer = optimizer_of.build(recipe.optimizer, weights, **recipe.optimizer.told(named))
     loss = sibling(recipe.loss).build(recipe.loss)
     scheduler = sibling(recipe.schedule).build(recipe.schedule, optimizer) if recipe.schedule else None
     losses = []
@@ -163,7 +163,9 @@ def train(model: nn.Module, batches: Sequence[Arrays], recipe: Recipe, *, noise:
     result: Arrays = {"loss": np.stack(losses), **get_state(model)}
     for slot, tensors in optimizer_of.slots(optimizer, weights).items():
         for weight, tensor in zip(named, tensors, strict=True):
-            result[f"{slot} of {weight.name}"] = to_canonical(as_array(tensor), weight.axes, weight.factors)
+            if tensor is not None:
+                axes = recipe.optimizer.slot_axes(slot, weight.axes)
+                result[f"{slot} of {weight.name}"] = to_canonical(as_array(tensor), axes, weight.factors)
     return result
 
 

@@ -29,7 +29,7 @@ class PerWeight(torch.optim.Optimizer):
             for weight in group["params"]:
                 if weight.grad is not None:
                     state = self.state[weight]
-                    state["step"] = state.get("step", 0) + 1
+                    state["step"] = state.get("step", torch.zeros(())) + 1  # a tensor, as in PyTorch's own
                     self._update(weight, weight.grad, state, group)
         return loss
 
@@ -38,6 +38,17 @@ class PerWeight(torch.optim.Optimizer):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "spec": self.spec}
+
+
+def parted(weights: list[Any], belongs: Callable[[torch.Tensor], bool], **own: Any) -> list[dict[str, Any]]:
+    """The groups with only those weights that belong, without those that are empty then; `own` yields to a group's."""
+    groups = []
+    for group in weights if weights and isinstance(weights[0], dict) else [{"params": weights}]:
+        given = [group["params"]] if isinstance(group["params"], torch.Tensor) else group["params"]
+        kept = [weight for weight in given if belongs(weight)]
+        if kept:
+            groups.append({**own, **group, "params": kept})
+    return groups
 
 
 def slot(state: State, name: str, like: torch.Tensor) -> torch.Tensor:

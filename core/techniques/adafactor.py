@@ -21,7 +21,8 @@ class Adafactor(Optimizer):
     (matrices), 5 (vectors) and 6 (hyperparameters). At step t, from 1, with s = g^2 + epsilon_1 and b = 1 - t^-c:
     R <- b R + (1 - b) mean over columns of s; C <- b C + (1 - b) mean over rows; V = R C / mean(R); u = g / sqrt(V),
     divided by max(1, rms(u) / d); w <- w - alpha u, alpha = rho max(epsilon_2, rms(w)), rho = min(rate, t^-1/2).
-    A vector keeps the whole of V.
+    A vector keeps the whole of V. A matrix that is no kernel, such as an embedding, is factored over both its axes too;
+    only which of them is `row` depends on `build`'s `tables`.
 
     Slots: `row` and `column` of a weight of two axes or more, symbols R and C: `row` lacks the second factored axis,
     `column` the first. `v`, symbol V, of a vector. `m` with `beta_1`.
@@ -81,6 +82,7 @@ class Adafactor(Optimizer):
         "adafactor_external": {"relative_step": False, "parameter_scaling": "none", "beta_1": 0.9},
     }
     CHECKED = ("adafactor", *PRESETS)
+    TABLES: ClassVar[bool] = True
     NATIVE: ClassVar[dict[str, str]] = {"torch": "torch.optim.Adafactor", "keras": "keras.optimizers.Adafactor"}
     DEFAULTS: ClassVar[dict[str, Any]] = {
         "learning_rate": (("lr", 0.01), ("learning_rate", 0.001)),

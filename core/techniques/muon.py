@@ -51,8 +51,8 @@ class Muon(Optimizer):
         adam_epsilon: AdamW's epsilon.
         adam_epsilon_convention: `corrected` or `uncorrected`, as in core/techniques/adam.py.
 
-    The built function takes, beside the weights, those among them that AdamW is to update though they are matrices:
-    an embedding, the last layer, which the authors leave out.
+    `build` takes as `tables` the matrices that AdamW is to update all the same: embeddings, and the last layer, which
+    the authors leave out too.
 
     Departs from paper: the authors adjust the rate of a flattened kernel by its last two axes, which are its height and
     width; here its outputs and inputs count.
@@ -102,6 +102,7 @@ class Muon(Optimizer):
         "muon_bfloat16": {"precision": "bfloat16", "nesterov": False, "rate_adjustment": "none"},
     }
     CHECKED = ("muon", *PRESETS)
+    TABLES: ClassVar[bool] = True
     NATIVE: ClassVar[dict[str, str]] = {"torch": "torch.optim.Muon", "keras": "keras.optimizers.Muon"}
     DEFAULTS: ClassVar[dict[str, Any]] = {
         "weight_decay": (("weight_decay", 0.1), ("weight_decay", 0.004)),

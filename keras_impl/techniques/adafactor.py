@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -89,7 +90,8 @@ def root_mean_square(tensor: Any) -> Any:
     return ops.sqrt(ops.mean(ops.square(tensor)))
 
 
-def build(spec: Spec, weights: list[keras.Variable]) -> Adafactor:
+def build(spec: Spec, weights: list[keras.Variable], tables: Iterable[keras.Variable] = ()) -> Adafactor:
+    """Keras's order is the canonical one for tables as for kernels."""
     # Keras decays before its step; the undecayed scale has to be taken before that.
     decay = (spec.weight_decay or None) if spec.parameter_scaling != "undecayed" else None
     optimizer = Adafactor(fields=spec.fields(), learning_rate=spec.learning_rate, weight_decay=decay)

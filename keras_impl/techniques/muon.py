@@ -59,8 +59,8 @@ class Muon(keras.optimizers.Muon):
         return {**super().get_config(), "fields": self.spec.fields(), "excluded": self.excluded}
 
 
-def build(spec: Spec, weights: list[keras.Variable], adamw: Iterable[keras.Variable] = ()) -> Muon:
-    left_out = {id(variable) for variable in adamw}
+def build(spec: Spec, weights: list[keras.Variable], tables: Iterable[keras.Variable] = ()) -> Muon:
+    left_out = {id(variable) for variable in tables}
     optimizer = Muon(
         fields=spec.fields(),
         excluded=[number for number, variable in enumerate(weights) if id(variable) in left_out],

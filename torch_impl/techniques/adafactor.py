@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -9,25 +10,25 @@ from torch import nn
 
 from ...core.technique import Arrays
 from ...core.techniques.adafactor import Adafactor as Spec
-from ..per_weight import PerWeight, State
+from ..per_weight import PerWeight, State, parted
 from ..tracing import trace_optimizer
 
 
 class Adafactor(PerWeight):
     """Adafactor in the conventions that `torch.optim.Adafactor` lacks.
 
-    A weight of three axes or more is taken for a kernel, `out in ...`; a group may say otherwise by its key `axes`, the
-    two that are factored.
+    A weight of two axes or more is taken for a kernel, `out in ...`, unless it is among the tables, whose group says by
+    its key `table` that they lie in the canonical order.
     """
 
     def _update(self, weight: nn.Parameter, gradient: torch.Tensor, state: State, group: dict[str, Any]) -> None:
-        spec, rate, step = self.spec, group["lr"], state["step"]
+        spec, rate, step = self.spec, group["lr"], int(state["step"])
         undecayed = weight.detach().clone() if spec.parameter_scaling == "undecayed" else weight
         weight.mul_(1 - rate * group["weight_decay"])
         alpha = min(float(rate), step**-0.5) if spec.relative_step else rate
         if spec.parameter_scaling != "none":
             alpha = alpha * root_mean_square(undecayed).clamp(min=spec.epsilon_2)
-        axes = group.get("axes") or _factored(spec, weight.ndim)
+        axes = _factored(spec, weight.ndim, group.get("table", False))
         change = gradient * self._inverse_root(gradient, state, 1 - step**-spec.decay_exponent, axes)
         change = alpha * change / (root_mean_square(change) / spec.clip_threshold).clamp(min=1.0)
         if spec.beta_1:
@@ -52,9 +53,11 @@ class Adafactor(PerWeight):
         return (row / mean).rsqrt() * column.rsqrt()
 
 
-def _factored(spec: Spec, axes: int) -> tuple[int, int] | None:
+def _factored(spec: Spec, axes: int, table: bool) -> tuple[int, int] | None:
     if axes < 2:
         return None
+    if table:
+        return spec.factored(axes)
     if spec.factored_axes == "last_two":
         return axes - 2, axes - 1
     return 1, 0
@@ -69,7 +72,13 @@ def root_mean_square(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.square().mean().sqrt()
 
 
-def build(spec: Spec, weights: list[Any]) -> torch.optim.Optimizer:
+def build(spec: Spec, weights: list[Any], tables: Iterable[nn.Parameter] = ()) -> torch.optim.Optimizer:
+    own = {id(weight) for weight in tables}
+    weights = [
+        group
+        for table in (False, True)
+        for group in parted(weights, lambda weight, table=table: (id(weight) in own) is table, table=table)
+    ]
     conventions = spec.parameter_scaling, spec.epsilon_convention, spec.factored_axes
     if conventions != ("undecayed", "floor", "last_two") or not spec.relative_step or spec.beta_1:
         return Adafactor(weights, spec)
@@ -86,14 +95,18 @@ def build(spec: Spec, weights: list[Any]) -> torch.optim.Optimizer:
 def slots(optimizer: torch.optim.Optimizer, weights: list[nn.Parameter]) -> dict[str, list[torch.Tensor | None]]:
     kept = [optimizer.state[weight] for weight in weights]
     if isinstance(optimizer, torch.optim.Adafactor):
-        names = {"row": "row_var", "column": "col_var", "v": "variance"}
-        squeezed = {"row": lambda tensor: tensor.squeeze(-1), "column": lambda tensor: tensor.squeeze(-2)}
-        return {
-            slot: [squeezed.get(slot, torch.clone)(state[name]) if name in state else None for state in kept]
-            for slot, name in names.items()
-        }
+        tables = {id(weight) for group in optimizer.param_groups if group["table"] for weight in group["params"]}
+        moments = [_native_moments(state, id(weight) in tables) for state, weight in zip(kept, weights, strict=True)]
+        return {name: [moment.get(name) for moment in moments] for name in ("row", "column", "v")}
     names = ("row", "column", "v", *(("m",) if optimizer.spec.beta_1 else ()))
     return {name: [state.get(name) for state in kept] for name in names}
+
+
+def _native_moments(state: State, table: bool) -> dict[str, torch.Tensor]:
+    if "variance" in state:
+        return {"v": state["variance"]}
+    row, column = state["row_var"].squeeze(-1), state["col_var"].squeeze(-2)
+    return {"row": column, "column": row} if table else {"row": row, "column": column}
 
 
 def trace(spec: Spec, case: Arrays) -> Arrays:

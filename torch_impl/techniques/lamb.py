@@ -15,7 +15,7 @@ from ..tracing import trace_optimizer
 
 class LAMB(PerWeight):
     def _update(self, weight: nn.Parameter, gradient: torch.Tensor, state: State, group: dict[str, Any]) -> None:
-        spec, step = self.spec, state["step"]
+        spec, step = self.spec, int(state["step"])
         m, v = slot(state, "m", weight), slot(state, "v", weight)
         m.lerp_(gradient, 1 - spec.beta_1)
         v.lerp_(gradient * gradient, 1 - spec.beta_2)

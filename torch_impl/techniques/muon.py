@@ -11,6 +11,7 @@ from torch import nn
 from ...core.technique import Arrays
 from ...core.techniques.muon import Muon as Spec
 from ..newton_schulz import Orthogonal
+from ..per_weight import parted
 from ..stepping import evaluated
 from ..tracing import trace_optimizer
 from . import adamw as adamw_sibling
@@ -69,17 +70,15 @@ def _orthogonal(spec: Spec, groups: list[dict[str, Any]]) -> torch.optim.Optimiz
     )
 
 
-def build(spec: Spec, weights: list[Any], adamw: Iterable[nn.Parameter] = ()) -> Muon:
-    groups = weights if isinstance(weights[0], dict) else [{"params": weights}]
-    excluded = {id(weight) for weight in adamw}
-    parts: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
-    for group in groups:
-        given = [group["params"]] if isinstance(group["params"], torch.Tensor) else list(group["params"])
-        for orthogonal, part in parts.items():
-            own = [w for w in given if (spec.orthogonalises(w.ndim) and id(w) not in excluded) is orthogonal]
-            if own:
-                part.append({"lr": spec.learning_rate, **group, "params": own, "orthogonal": orthogonal})
-    return Muon(spec, parts[True], parts[False])
+def build(spec: Spec, weights: list[Any], tables: Iterable[nn.Parameter] = ()) -> Muon:
+    excluded = {id(weight) for weight in tables}
+
+    def is_matrix(weight: torch.Tensor) -> bool:
+        return spec.orthogonalises(weight.ndim) and id(weight) not in excluded
+
+    rate = spec.learning_rate
+    matrices = parted(weights, is_matrix, lr=rate, orthogonal=True)
+    return Muon(spec, matrices, parted(weights, lambda weight: not is_matrix(weight), lr=rate, orthogonal=False))
 
 
 def slots(optimizer: Muon, weights: list[nn.Parameter]) -> dict[str, list[torch.Tensor | None]]:
