@@ -48,6 +48,11 @@ class AdamW(Adam):
         "epsilon": (("eps", 1e-8), ("epsilon", 1e-7)),
         "weight_decay": (("weight_decay", 0.01), ("weight_decay", 0.004)),
     }
+    NATIVE: ClassVar[dict[str, str]] = {"torch": "torch.optim.AdamW", "keras": "keras.optimizers.AdamW"}
+    DEFAULTS: ClassVar[dict[str, Any]] = {
+        "epsilon": (("eps", 1e-8), ("epsilon", 1e-7)),
+        "weight_decay": (("weight_decay", 0.01), ("weight_decay", 0.004)),
+    }
 
     def update(
         self, weight: NDArray[Any], gradient: NDArray[Any], slots: Arrays, step: int, rate: float

@@ -55,6 +55,8 @@ class SGD(Optimizer):
     CHECKED = ("sgd", *PRESETS)
     NATIVE: ClassVar[dict[str, str]] = {"torch": "torch.optim.SGD", "keras": "keras.optimizers.SGD"}
     DEFAULTS: ClassVar[dict[str, Any]] = {"learning_rate": (("lr", 1e-3), ("learning_rate", 0.01))}
+    NATIVE: ClassVar[dict[str, str]] = {"torch": "torch.optim.SGD", "keras": "keras.optimizers.SGD"}
+    DEFAULTS: ClassVar[dict[str, Any]] = {"learning_rate": (("lr", 1e-3), ("learning_rate", 0.01))}
 
     def constraints(self) -> Iterator[str]:
         if self.nesterov and not self.momentum:
