@@ -10,9 +10,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 import torch
-from diglot.core import backend, floor, registry
+from diglot.core import backend, compare, floor, registry
+from diglot.core.backend import Recipe
+from diglot.core.checks import training
 from diglot.core.errors import InputError
 from diglot.core.noise import generator
+from diglot.core.pair import Pair
 from parameterized import parameterized
 
 from .agreement import agreement
@@ -106,6 +109,25 @@ class Infinite(unittest.TestCase):
     def test_zero_gradients_stay(self, name: str, side: str) -> None:
         (found,) = clipped(side, registry.make(name), [np.zeros((3, 2))], [torch.zeros(3, 2).double()])
         np.testing.assert_array_equal(found, np.zeros((3, 2)))
+
+
+class Trained(Pair):
+    clip = registry.make("clip_by_norm")
+
+    def recipe(self, side: str) -> Recipe:
+        loss = registry.make("cross_entropy").rounded()
+        return Recipe(registry.make("sgd", learning_rate=0.1).rounded(), loss, clip=self.clip.rounded())
+
+
+class Recipes(unittest.TestCase):
+    @parameterized.expand([("clip_by_norm", {"max_norm": 0.25}), ("adaptive_gradient_clipping", {"clipping": 0.125})])
+    def test_a_network_trains_alike(self, name: str, fields: dict[str, float]) -> None:
+        """Twenty steps, each weight in its framework's layout."""
+        pair = Trained(registry.make("mlp_small_gelu"))
+        pair.clip = registry.make(name, **fields)
+        worst = compare.worst(training(pair, "float64").comparisons)
+        assert worst is not None
+        self.assertEqual(worst.verdict, "equal", worst)
 
 
 class Adaptive(unittest.TestCase):

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 import torch
-from diglot.core import backend, registry
+from diglot.core import backend, floor, registry
 from diglot.core.errors import InputError, SpecError
 from diglot.core.noise import generator
 from diglot.core.technique import Arrays
@@ -209,6 +209,17 @@ class OnModels(unittest.TestCase):
             output, targets = spec.case(generator(2, name)).values()
             self.assertIs(type(again), type(loss))
             self.assertEqual(float(again(targets, output)), float(loss(targets, output)), preset)
+
+    def test_class_weights_of_fit(self) -> None:
+        """What Keras's own `fit(class_weight=...)` reports is the loss by count, of both siblings."""
+        spec = registry.make("cross_entropy", class_weights=(1.0, 2.0, 8.0), weight_convention="by_count")
+        logits, targets = generator(8, "fit").standard_normal((6, 3)).astype("float32"), np.arange(6) % 3
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3, kernel_initializer="identity")])
+        model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        options = {"class_weight": dict(enumerate(spec.class_weights)), "batch_size": 6, "verbose": 0}
+        found = np.array(model.fit(logits, targets, **options).history["loss"][0])
+        for result in both(spec, {"logits": logits.astype("float64"), "targets": targets}):
+            self.assertEqual(agreement(found, result["loss"], floor.WIDE).verdict, "equal")
 
     def test_fit(self) -> None:
         spec = registry.make("cross_entropy_weighted", class_weights=(1.0, 2.0, 3.0))

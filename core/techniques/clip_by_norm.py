@@ -29,8 +29,8 @@ class ClipByNorm(Clipping):
     Frameworks differ: this is Keras's `clipnorm`, which adds 0; PyTorch has none, and `clip_grad_norm_` called for one
     weight after another is this one, with its 1e-6. Keras takes the norm of an embedding's gradient row by row, before
     the rows of one repeated index are added up (1.34 is left of a token's gradients 1 and 2 where 1 is the largest
-    norm); the sibling adds them up first. Where a norm is infinite, the infinite
-    elements become NaN and the others zero on both sides, in this gradient alone.
+    norm); the sibling adds them up first. Where a norm is infinite, the infinite elements become NaN and the others
+    zero on both sides, in this gradient alone.
     """
 
     max_norm: float = positive(1.0)
