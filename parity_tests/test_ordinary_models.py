@@ -112,7 +112,8 @@ class Keras(unittest.TestCase):
         if spec.loss() == "cross_entropy":
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         count = len(spec.outputs())
-        model.compile("adam", loss if count == 1 else [loss] * count)
+        # Of a network of a hundred weights, Keras takes three times as long to trace a step of Adam as the rest of it.
+        model.compile("sgd", loss if count == 1 else [loss] * count)
         history = model.fit(x, y if count == 1 else (y,) * count, batch_size=4, epochs=3, verbose=0).history
         self.assertEqual(len(history["loss"]), 3)
         self.assertTrue(np.all(np.isfinite(history["loss"])))
