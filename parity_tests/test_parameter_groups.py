@@ -77,19 +77,20 @@ class OwnModels(unittest.TestCase):
 
     def test_keras_goes_on_from_a_file(self) -> None:
         """With a schedule, to the same bits."""
-        rng, net = generator(0, "file"), model()
-        data = rng.standard_normal((8, 3)).astype("float32"), rng.standard_normal((8, 2)).astype("float32")
+        net = model()
+        gradients = [tf.constant(generator(0, each.name).standard_normal(each.shape)) for each in net.weights]
         optimizer = grouped(net, registry.make("adam"))
         schedule = registry.make("warmup_cosine", learning_rate=0.5, warmup_steps=2, total_steps=8)
         keras_backend.sibling(schedule).build(schedule, optimizer)
-        net.compile(optimizer, "mse", run_eagerly=True)
-        net.fit(*data, batch_size=4, epochs=1, shuffle=False, verbose=0)
+        net.compile(optimizer, "mse")
+        for _ in range(3):
+            optimizer.apply(gradients, net.trainable_variables)
         with tempfile.TemporaryDirectory() as folder:
             net.save(f"{folder}/net.keras")
             again = keras.models.load_model(f"{folder}/net.keras")
-        again.run_eagerly = True
         for each in (net, again):
-            each.fit(*data, batch_size=4, epochs=1, shuffle=False, verbose=0)
+            for step in (1.0, -2.0):
+                each.optimizer.apply([step * gradient for gradient in gradients], each.trainable_variables)
         for one, other in zip(net.weights, again.weights, strict=True):
             np.testing.assert_array_equal(one.numpy(), other.numpy())
         read = [float(each.learning_rate) for each in again.optimizer.optimizers]
