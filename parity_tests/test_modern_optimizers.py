@@ -7,18 +7,25 @@ import io
 import tempfile
 import unittest
 from typing import Any
+from unittest import mock
 
 import keras
 import numpy as np
 import tensorflow as tf
 import torch
-from diglot.core import floor, registry
+from diglot.core import compare, floor, registry
+from diglot.core.backend import Recipe
+from diglot.core.checks import training
 from diglot.core.errors import SpecError
 from diglot.core.newton_schulz import bfloat16, orthogonalised
 from diglot.core.noise import generator
+from diglot.core.pair import Pair
+from diglot.core.rules import Trio
 from diglot.core.technique import Technique
+from diglot.core.techniques.parameter_groups import ParameterGroups
 from diglot.core.verdict import Verdict
 from diglot.keras_impl import backend as keras_backend
+from diglot.keras_impl.techniques import adafactor as keras_adafactor
 from diglot.keras_impl.techniques import exponential_moving_average as keras_average
 from diglot.keras_impl.techniques import muon as keras_muon
 from diglot.torch_impl import backend as torch_backend
@@ -289,6 +296,36 @@ class NewtonSchulz(unittest.TestCase):
         array = np.concatenate([array, [0.0, -0.0, np.inf, -np.inf, 1.00390625, 1.01171875, 3.4e38]])
         np.testing.assert_array_equal(bfloat16(array), torch.tensor(array).bfloat16().double())
         np.testing.assert_array_equal(bfloat16(array), tf.cast(tf.cast(array, "bfloat16"), "float64"))
+
+
+class Composed(unittest.TestCase):
+    def test_a_network_with_an_embedding(self) -> None:
+        """Its table and positions are no kernels: they lie alike in both frameworks, where a kernel is transposed."""
+
+        class Trained(Pair):
+            def recipe(self, side: str) -> Recipe:
+                return Recipe(made("muon"), made("cross_entropy"))
+
+        worst = compare.worst(training(Trained(registry.make("transformer_lm_small_pre")), "float64").comparisons)
+        assert worst is not None
+        self.assertEqual(worst.verdict, Verdict.EQUAL, worst)
+
+    @parameterized.expand([("adafactor",), ("adafactor_floor",)])
+    def test_rows_and_columns_of_a_table(self, name: str) -> None:
+        spec, table, gradient = made(name), np.ones((4, 3)), generator(0, "table").standard_normal((4, 3))
+        one, other = torch.nn.Parameter(torch.tensor(table)), keras.Variable(table, dtype="float64")
+        optimizers = torch_adafactor.build(spec, [one], tables=[one]), keras_adafactor.build(spec, [other], [other])
+        one.grad = torch.tensor(gradient)
+        optimizers[0].step()
+        keras_steps(optimizers[1], [other], [[gradient]])
+        rows = torch_adafactor.slots(optimizers[0], [one])["row"], keras_adafactor.slots(optimizers[1], [other])["row"]
+        self.assertEqual(agreement(*(items[0].numpy() for items in rows)).verdict, Verdict.EQUAL)
+        self.assertEqual(agreement(one.detach(), other.numpy()).verdict, Verdict.EQUAL)
+
+    def test_in_groups(self) -> None:
+        with mock.patch.object(ParameterGroups, "TRIED", made("muon_flattened")):
+            found = Trio(made("parameter_groups_multipliers")).check("rule")
+        self.assertEqual({item.verdict for item in found.comparisons}, {Verdict.EQUAL})
 
 
 class Averages(unittest.TestCase):

@@ -53,9 +53,12 @@ class Adafactor(Optimizer):
 
     Frameworks differ: in all three conventions, in the rate (0.01 and 0.001), in epsilon_1 (None, which is the unit
     roundoff of the weight's precision, and 1e-30). With an epsilon_1 whose square underflows, PyTorch's divides 0 by 0
-    for a gradient of zero. Keras's takes min(rate, t^-1/2) even with `relative_step=False`, and keeps a whole V for
-    every weight beside its factors, so it saves no memory; the sibling does neither. A depthwise kernel with several
-    filters for each channel is `channels filters` in Keras and one axis in PyTorch, so its factors differ.
+    for a gradient of zero. So does Keras's in float32 where a whole row and a whole column of the gradient are zero, as
+    a dead input and a dead unit make them, and every element of the kernel is NaN from then on; the siblings take the
+    roots before the product. Keras's takes min(rate, t^-1/2) even with `relative_step=False`; it keeps a whole V for
+    every weight beside its factors, so it saves no memory; and on TensorFlow it squares the gradient of an embedding
+    row by row, before the rows of one repeated index are added up. The sibling does none of these. A depthwise kernel
+    with several filters for each channel is `channels filters` in Keras and one axis in PyTorch, so its factors differ.
     """
 
     learning_rate: float = positive(0.01)

@@ -41,7 +41,8 @@ class LAMB(Optimizer):
     Raises SpecError for a value against its rule, and for a least norm above the greatest.
 
     Frameworks differ: PyTorch has no LAMB. Keras's never clips the norm, and its `weight_decay` is decoupled: it does
-    not enter the norm of the step, and its share is not scaled.
+    not enter the norm of the step, and its share is not scaled. Its squares of an embedding's gradient are those of
+    Keras's Adam (core/techniques/adam.py); the sibling's are exact.
     """
 
     learning_rate: float = positive(1e-3)

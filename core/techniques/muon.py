@@ -61,8 +61,8 @@ class Muon(Optimizer):
     its own epsilon convention, and takes a weight for an embedding by its name. The adjustment is `original` in PyTorch
     and `match_rms_adamw` in Keras, where `rms_rate=None` is `none`; no setting of Keras's is `original`. A Keras kernel
     is `in out`: a port that takes the first axis for the outputs scales wide and tall layers the wrong way round.
-    Keras's decay of what AdamW updates is a number of its own, and does not follow `adam_lr_ratio`. `weight_decay` is
-    0.1 and 0.004.
+    Keras's takes float64 weights only where that is its default precision. Its decay of what AdamW updates is a number
+    of its own, and does not follow `adam_lr_ratio`. `weight_decay` is 0.1 and 0.004.
     """
 
     learning_rate: float = positive(1e-3)
