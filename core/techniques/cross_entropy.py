@@ -36,6 +36,8 @@ class CrossEntropy(Loss):
 
     At least one position must not be ignored: the mean of none is not defined, and is not a number in PyTorch.
 
+    Departs from the document: its smoothed loss counts the padding that its plain one ignores; here both ignore it.
+
     Raises SpecError for class weights on probabilities, where the two frameworks agree in nothing: PyTorch divides by
     the number of positions, and Keras takes the weight of the largest probability.
 
