@@ -7,7 +7,6 @@ import io
 import tempfile
 import unittest
 from typing import Any
-from unittest import mock
 
 import keras
 import numpy as np
@@ -20,9 +19,7 @@ from diglot.core.errors import SpecError
 from diglot.core.newton_schulz import bfloat16, orthogonalised
 from diglot.core.noise import generator
 from diglot.core.pair import Pair
-from diglot.core.rules import Trio
 from diglot.core.technique import Technique
-from diglot.core.techniques.parameter_groups import ParameterGroups
 from diglot.core.verdict import Verdict
 from diglot.keras_impl import backend as keras_backend
 from diglot.keras_impl.techniques import adafactor as keras_adafactor
@@ -321,11 +318,6 @@ class Composed(unittest.TestCase):
         rows = torch_adafactor.slots(optimizers[0], [one])["row"], keras_adafactor.slots(optimizers[1], [other])["row"]
         self.assertEqual(agreement(*(items[0].numpy() for items in rows)).verdict, Verdict.EQUAL)
         self.assertEqual(agreement(one.detach(), other.numpy()).verdict, Verdict.EQUAL)
-
-    def test_in_groups(self) -> None:
-        with mock.patch.object(ParameterGroups, "TRIED", made("muon_flattened")):
-            found = Trio(made("parameter_groups_multipliers")).check("rule")
-        self.assertEqual({item.verdict for item in found.comparisons}, {Verdict.EQUAL})
 
 
 class Averages(unittest.TestCase):
