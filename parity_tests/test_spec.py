@@ -46,6 +46,8 @@ WRONG: dict[str, tuple[Any, ...]] = {
     r"a word": (None, True, 3, "", b"resnet18", ("resnet18",), ["resnet18"], {}),
     r"a tuple of \d+ numbers": (None, 3, 2.5, "123", {}, (), [], (0.5,), (0.5, 0.5, None), (0.5, 0.5, True),
                                 ("a", "b", "c"), (0.5, 0.5, float("nan")), (0.5, 0.5, float("inf")), (0.1,) * 9),
+    r"a tuple of numbers, one for each channel": (None, 3, 2.5, "123", {}, (), [], (0.5, None), (0.5, True), ("a",),
+                                                  (0.5, float("nan")), (0.5, float("inf")), ((0.5,),)),
     r"a number, at least 0 and below 1": (*NOT_NUMBERS, *NOT_FINITE, -0.1, -5e-324, 1, 1.0, 1.5),
     r"a number above 0": (*NOT_NUMBERS, *NOT_FINITE, 0, 0.0, -0.0, -1e-300),
     r"None or a tuple of numbers above 0": (3, 2.5, "12", {}, (), [], (0.0,), (1.0, -1.0), (None,), (True,), ("a",),
