@@ -68,3 +68,11 @@ def require_batch(name: str, parameters: Arrays, images: Any, targets: Any) -> N
             f"{name}: there are {images.shape[0]} images, {targets.shape[0]} targets and draws for "
             f"{len(parameters['partner'])} samples; draw anew for each batch, by its own size"
         )
+
+
+def require_classes(spec: Mixing, least: int, most: int) -> None:
+    """Raises InputError for classes, of which these are the least and the largest, that the spec does not have."""
+    if least < 0 or most >= spec.num_classes:
+        wrong = least if least < 0 else most
+        sentence = f"there is a target {wrong}, and the classes are 0 to {spec.num_classes - 1}; set num_classes"
+        raise InputError(f"{spec.name}: {sentence}")

@@ -164,6 +164,12 @@ class Mixed(unittest.TestCase):
         with self.assertRaises(InputError) as caught:
             mix(native(side, PICTURES), labels, drawn)
         self.assertIn(f"{name}: images must be float, not ", str(caught.exception))
+        labels = torch.tensor(labels) if side == "torch" else labels
+        for wrong in (10, -1):
+            with self.assertRaises(InputError) as caught:
+                mix(native(side, PICTURES.astype("float32")), labels + wrong, drawn)
+            sentence = f"{name}: there is a target {wrong}, and the classes are 0 to 9; set num_classes"
+            self.assertEqual(str(caught.exception), sentence)
         with self.assertRaises(InputError) as caught:
             mix(native(side, PICTURES[:6].astype("float32")), labels[:6], drawn)
         self.assertIn(

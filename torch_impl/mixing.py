@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from ..core.mixing import Mixing
+from ..core.mixing import Mixing, require_classes
 from ..core.technique import Arrays
 from .layout import to_canonical, to_native
 
@@ -17,6 +17,7 @@ IMAGE = "batch height width channels"
 
 def mixed_targets(spec: Mixing, targets: torch.Tensor, parameters: Arrays, like: torch.Tensor) -> torch.Tensor:
     """The classes of each sample and its partner as probabilities (batch, classes), in the precision of `like`."""
+    require_classes(spec, int(targets.min()), int(targets.max()))
     classes = F.one_hot(targets.long(), spec.num_classes).to(like)
     weight = torch.as_tensor(parameters["weight"]).to(like)[:, None]
     return weight * classes + (1 - weight) * classes[torch.as_tensor(parameters["partner"])]

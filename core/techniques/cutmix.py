@@ -35,7 +35,8 @@ class Cutmix(Mixing):
     Departs from paper: a box that reaches over the border is cut there, and `weight` is 1 minus the area that is left
     of it, as in the authors' code; eq. 1 has lambda itself. Half a side is rounded down, as in that code.
 
-    Raises InputError for images that are not float, and for images, targets and draws that are not of one batch.
+    Raises InputError for images that are not float, and for images, targets and draws that are not of one batch,
+    and for a target that is not among the classes.
 
     Frameworks differ: PyTorch has none, and torchvision's pairs each sample with the one before. Keras's `CutMix` layer
     draws a box for each sample.

@@ -29,7 +29,8 @@ class Mixup(Mixing):
         num_classes: of the targets.
         per_sample: a weight for each sample, and not one for the batch, as the authors' code has it.
 
-    Raises InputError for images that are not float, and for images, targets and draws that are not of one batch.
+    Raises InputError for images that are not float, and for images, targets and draws that are not of one batch,
+    and for a target that is not among the classes.
 
     Frameworks differ: PyTorch has none, and torchvision's pairs each sample with the one before. Keras's `MixUp` layer
     draws a weight for each sample, with an alpha of 0.2; what it makes of given draws is the same.
