@@ -13,7 +13,7 @@ from ..core.errors import SpecError
 from ..core.recipe import Recipe
 from ..core.spec import Tensor
 from ..core.technique import Arrays
-from .backend import sibling, spec_of
+from .backend import sibling, spec_of, trainable
 from .precision import precision
 
 
@@ -44,7 +44,8 @@ def fit(model: keras.Model, batches: Sequence[Arrays], recipe: Recipe) -> NDArra
         raise SpecError(f"fit does not clip gradients, and the recipe asks for {recipe.clip.name}")
     losses: list[float] = []
     with precision(model.variable_dtype):  # the optimizer's rate and the loss's mean are kept in floatx
-        optimizer = sibling(recipe.optimizer).build(recipe.optimizer, model.trainable_variables)
+        told = recipe.optimizer.told(trainable(model, spec_of(model)))
+        optimizer = sibling(recipe.optimizer).build(recipe.optimizer, model.trainable_variables, **told)
         loss_function = sibling(recipe.loss).build(recipe.loss)
         if recipe.schedule:
             sibling(recipe.schedule).build(recipe.schedule, optimizer)

@@ -32,7 +32,8 @@ class Learner:
         with running(model, None):
             for name, (rule, prefix) in self.training.optimizers().items():
                 self.weights[name] = list(self._named(prefix).values())
-                self.optimizers[name] = sibling(rule).build(rule, self.weights[name])
+                told = rule.told(self._named(prefix))
+                self.optimizers[name] = sibling(rule).build(rule, self.weights[name], **told)
                 # There is one replica, of which nothing is summed; TensorFlow would keep every graph with it for ever.
                 self.optimizers[name]._all_reduce_sum_gradients = list
         self.copies = {name: build(self.spec, model.variable_dtype) for name in self.training.COPIES}

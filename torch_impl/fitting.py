@@ -15,7 +15,7 @@ from ..core.errors import SpecError
 from ..core.recipe import Recipe
 from ..core.spec import Tensor
 from ..core.technique import Arrays
-from .backend import sibling, spec_of, to_tensor
+from .backend import sibling, spec_of, to_tensor, trainable
 from .layout import to_canonical
 
 
@@ -44,7 +44,8 @@ def fit(model: nn.Module, batches: Sequence[Arrays], recipe: Recipe) -> NDArray[
     if recipe.clip:
         raise SpecError(f"fit does not clip gradients, and the recipe asks for {recipe.clip.name}")
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = sibling(recipe.optimizer).build(recipe.optimizer, trained)
+    told = recipe.optimizer.told(trainable(model, spec_of(model)))
+    optimizer = sibling(recipe.optimizer).build(recipe.optimizer, trained, **told)
     loss_function = sibling(recipe.loss).build(recipe.loss)
     scheduler = sibling(recipe.schedule).build(recipe.schedule, optimizer) if recipe.schedule else None
     names, weights = [output.name for output in spec_of(model).outputs()], spec_of(model).loss_weights()

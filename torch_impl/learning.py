@@ -37,7 +37,7 @@ class Learner:
         """Begin anew with the weights that the model has by now."""
         for name, (rule, prefix) in self.training.optimizers().items():
             self.weights[name] = list(self._named(prefix).values())
-            self.optimizers[name] = sibling(rule).build(rule, self.weights[name])
+            self.optimizers[name] = sibling(rule).build(rule, self.weights[name], **rule.told(self._named(prefix)))
         for name in self.training.COPIES:
             self.copies[name] = copy.deepcopy(self.model).requires_grad_(False).eval()
 
