@@ -41,30 +41,32 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 def trace_schedule(build: Callable[..., Any], spec: Spec, case: Arrays) -> Arrays:
     """The rates of every step, once times a factor, and again from the middle after all was saved and built anew."""
 
-    def run(optimizer: keras.optimizers.Optimizer, count: int) -> list[Any]:
-        scaled = type(optimizer._learning_rate)(spec.fields(), spec.FACTOR)
-
-        def step() -> Any:
-            rates = optimizer.learning_rate, scaled(optimizer.iterations)
-            optimizer.apply([keras.ops.zeros(1)])
-            return rates
-
-        take = tf.function(step, autograph=False)
-        return [[float(rate) for rate in take()] for _ in range(count)]
-
     def start(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
         optimizer.build([keras.Variable(np.zeros(1))])
         return optimizer
 
+    def step_of(optimizer: keras.optimizers.Optimizer) -> Callable[[], Any]:
+        scaled = type(optimizer._learning_rate)(spec.fields(), spec.FACTOR)
+
+        def step() -> Any:
+            rates = tf.stack([optimizer.learning_rate, scaled(optimizer.iterations)])
+            optimizer.apply([keras.ops.zeros(1)])
+            return rates
+
+        return tf.function(step, autograph=False)
+
     steps, middle = len(case["steps"]), spec.middle(case)
     optimizer = start(keras.optimizers.SGD())
     build(spec, optimizer)
-    before = run(optimizer, middle)
+    take = step_of(optimizer)
+    rates = [take() for _ in range(middle)]
     config = json.dumps(keras.optimizers.serialize(optimizer))
     saved = [variable.numpy() for variable in optimizer.variables]
-    whole = np.array(before + run(optimizer, steps - middle))
+    rates += [take() for _ in range(steps - middle)]
     again = start(keras.optimizers.deserialize(json.loads(config)))
     for variable, value in zip(again.variables, saved, strict=True):
         variable.assign(value)
-    resumed = np.array(run(again, steps - middle))
-    return {"rates": whole[:, 0], "rates times a factor": whole[:, 1], "rates resumed": resumed[:, 0]}
+    take = step_of(again)
+    resumed = [take() for _ in range(steps - middle)]
+    whole, rest = np.stack(rates), np.stack(resumed)
+    return {"rates": whole[:, 0], "rates times a factor": whole[:, 1], "rates resumed": rest[:, 0]}

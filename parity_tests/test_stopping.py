@@ -397,6 +397,22 @@ class Unfreezing(unittest.TestCase):
         unfreezing.set_epoch(2)
         self.assertTrue(all(weight.requires_grad for weight in net.parameters()))
 
+    def test_adam_of_a_late_weight(self) -> None:
+        """The trap: Keras corrects the moments of a weight that starts late by the steps of all."""
+        variables = [keras.Variable([0.0]) for _ in range(2)]
+        optimizer = keras.optimizers.Adam(0.5, beta_1=0.75, beta_2=1 - 2**-10)
+        optimizer.build(variables)
+        optimizer.iterations.assign(100_000)
+        optimizer.apply([keras.ops.ones(1)], variables[1:])
+        weights = [nn.Parameter(torch.zeros(1)) for _ in range(2)]
+        ours = torch.optim.Adam(weights, lr=0.5, betas=(0.75, 1 - 2**-10))
+        for index in (0, 0, 1):
+            for weight in weights:
+                weight.grad = None
+            weights[index].grad = torch.ones(1)
+            ours.step()
+        self.assertEqual([round(-float(each[1][0]), 4) for each in (variables, weights)], [0.5 * 0.25 * 2**5, 0.5])
+
     def test_the_paper_rates(self) -> None:
         spec = registry.make("progressive_unfreezing_three")
         self.assertEqual([factor for _, factor in spec.multipliers()], [1.0, 2.6**-1, 2.6**-2])

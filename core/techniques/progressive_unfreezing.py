@@ -50,8 +50,9 @@ class ProgressiveUnfreezing(Technique):
     freezes variables; then running statistics move on both sides, as those of a PyTorch module do unless it is put
     into evaluation mode. A Keras training step that was compiled goes on with the weights of its first call; and an
     optimizer knows the weights only that it was built with, so the callback builds it with all and compiles again at
-    each stage. The corrections of Adam's moments begin in PyTorch when a weight gets its first gradient, in Keras with
-    the first step of all, so that a late weight starts with larger moments' weight on Keras's side.
+    each stage. Adam's corrections count a weight's own steps in PyTorch, and all steps in Keras: there the moments of a
+    weight that starts late are taken for complete ones, and after some thousand steps its first step is
+    (1 - beta_1) / sqrt(1 - beta_2) = 3.2 times the rate, where PyTorch's is the rate itself.
     """
 
     patterns: tuple[str, ...] = words(("head*", "*"))
