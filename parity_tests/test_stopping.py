@@ -411,7 +411,8 @@ class Unfreezing(unittest.TestCase):
                 weight.grad = None
             weights[index].grad = torch.ones(1)
             ours.step()
-        self.assertEqual([round(-float(each[1][0]), 4) for each in (variables, weights)], [0.5 * 0.25 * 2**5, 0.5])
+        moved = -float(variables[1][0]), -weights[1].item()
+        self.assertEqual([round(step, 4) for step in moved], [0.5 * 0.25 * 2**5, 0.5])
 
     def test_the_paper_rates(self) -> None:
         spec = registry.make("progressive_unfreezing_three")
