@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from .data import Data
 from .errors import SpecError
+from .learning import LearningSpec
 from .noise import Noise
 from .recipe import Recipe
+from .spec import Spec
 from .techniques.gradient_accumulation import GradientAccumulation
 
 ACCURACY = "accuracy"
@@ -26,6 +28,14 @@ class Batch:
     step: int
     rows: NDArray[np.int64]
     due: bool
+
+
+def taught(model: Any) -> Spec | None:
+    """The spec of a model that Diglot built, None for any other. Raises SpecError for one that has no single loss."""
+    spec = getattr(model, "spec", None)
+    if isinstance(spec, LearningSpec):
+        raise SpecError(f"{spec.name} learns in a way of its own; train it by `diglot run {spec.name}`")
+    return spec if isinstance(spec, Spec) else None
 
 
 class Epochs:

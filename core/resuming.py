@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +23,20 @@ def folder_for(folder: Any) -> Path | None:
 
 
 def same(path: Path, kept: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    """Raises CheckpointError, with what differs, where a checkpoint is of another training than the one asked for."""
-    for name in {**kept, **asked}:
-        one, other = kept.get(name), json.loads(json.dumps(asked.get(name)))
-        if one != other:
-            told = (
-                _first(one, other)
-                if isinstance(one, dict) and isinstance(other, dict)
-                else f"{one!r} and not {other!r}"
-            )
-            raise CheckpointError(
-                f"{path} is of another training: its {name} is {told}; choose another folder, or ask for the same"
-            )
+    """Raises CheckpointError, with what differs first, where a checkpoint is of another training than is asked for."""
+    found = next(_differing("", kept, json.loads(json.dumps(asked))), None)
+    if found:
+        name, one, other = found
+        raise CheckpointError(
+            f"{path} is of another training: its {name} is {one!r:.60} and not {other!r:.60}; choose another folder, or "
+            "ask for the same"
+        )
 
 
-def _first(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    for name in {**one, **other}:
-        if one.get(name) != other.get(name):
-            return f"{name} {one.get(name)!r} and not {other.get(name)!r}"
-    return "another"
+def _differing(name: str, one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
+    """The names of what is not the same, as a path, with both values."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in {**one, **other}:
+            yield from _differing(f"{name}.{key}".lstrip("."), one.get(key), other.get(key))
+    elif one != other:
+        yield name, one, other

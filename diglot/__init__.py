@@ -5,20 +5,28 @@ Every verb here is a few lines; the work is done in `diglot.core`. Nothing is im
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .core.data import Data
+    from .core.history import History
+    from .core.recipe import Recipe
     from .core.results import Report
     from .core.spec import Hyperparameters, Spec
 
 __all__ = [
+    "Data",
+    "History",
+    "Recipe",
     "build",
     "check",
     "convert",
     "export_pretrained",
+    "fit",
     "generate",
     "get_state",
     "initial_state",
@@ -35,6 +43,13 @@ __all__ = [
     "techniques",
 ]
 __version__ = "0.1.0"
+CLASSES = {"Data": "data", "History": "history", "Recipe": "recipe"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in CLASSES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".core.{CLASSES[name]}", __name__), name)
 
 
 def spec(name: str, /, **fields: Any) -> Any:
@@ -246,6 +261,37 @@ def generate(
         pad_token_id=pad_token_id,
         seed=seed,
     )
+
+
+def fit(
+    model: Any,
+    data: Data,
+    recipe: Recipe,
+    *,
+    epochs: int,
+    batch_size: int,
+    seed: int = 0,
+    folder: str | os.PathLike[str] | None = None,
+    shared: bool = False,
+    watch: int = 0,
+    progress: bool = True,
+) -> History:
+    """Train any model of either framework, with all techniques of a recipe at once, and give the numbers of it.
+
+    The samples' order and every augmentation are drawn by `seed`, the same in both frameworks; with `shared`, so are
+    the dropout masks of a model that `build` made. With a `folder`, a checkpoint is written after every epoch, and the
+    same call goes on after an interruption, to the same bits. Every `watch` steps the gradient flow is noted, if the
+    recipe has one. The model ends with the averaged weights, or those of the best epoch, where the recipe says so.
+
+    Raises SpecError and InputError for a request that cannot be met, before anything is changed; CheckpointError for a
+    folder that holds another training; TrainingError where the loss or a gradient is not finite: the last checkpoint is
+    then still there.
+    """
+    package = _side_of(model).__name__.rpartition(".")[0]
+    trainer = importlib.import_module(f"{package}.trainer")
+    options = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "folder": folder}
+    found: History = trainer.fit(model, data, recipe, **options, shared=shared, watch=watch, progress=progress)
+    return found
 
 
 def convert(src: Any, dst: str | os.PathLike[str], spec: str | Spec | None = None, source: str | None = None) -> Spec:

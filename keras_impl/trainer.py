@@ -16,14 +16,13 @@ import numpy as np
 from keras import ops
 
 from ..core.data import Data, several
-from ..core.epochs import ACCURACY, Batch, Epochs
+from ..core.epochs import ACCURACY, Batch, Epochs, taught
 from ..core.errors import TrainingError
 from ..core.history import History
 from ..core.means import Means
 from ..core.noise import Noise
 from ..core.progress import Tell, told
 from ..core.recipe import Recipe
-from ..core.spec import Spec
 from ..core.technique import Technique
 from .backend import running, sibling, trainable
 from .keeping import Keeping
@@ -87,7 +86,7 @@ class Training:
 
     def __init__(self, model: keras.Model, plan: Epochs, noise: Noise | None, watch: int) -> None:
         self.model, self.plan, self.noise, self.watch = model, plan, noise, watch
-        self.spec: Spec | None = model.spec if isinstance(getattr(model, "spec", None), Spec) else None
+        self.spec = taught(model)
         self.history, self.epoch, self.done, self.steps = History(), 0, 0, 0
         self.stopped = self.finished = False
         recipe = plan.recipe
@@ -165,7 +164,7 @@ class Training:
 
     def cast(self, array: Any) -> Any:
         """An array in the network's precision, if it is of floats."""
-        return array.astype(self.model.variable_dtype, copy=False) if array.dtype.kind == "f" else array
+        return array.astype(self.weights[0].dtype, copy=False) if array.dtype.kind == "f" else array
 
     def fed(self, inputs: tuple[Any, ...], targets: Any) -> tuple[Any, Any]:
         """A batch as `fit` takes it: a network of several outputs has its targets for each of them."""

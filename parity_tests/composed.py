@@ -68,11 +68,21 @@ def adaptive() -> Recipe:
 RECIPES = {"everything": everything, "adaptive": adaptive}
 
 
-def data(move: int | None = None) -> Data:
+def moved(arrays: Arrays, seed: int | None, unit: str) -> Arrays:
+    """The arrays moved by a unit in the last place of a precision; None leaves them as they are."""
+    if seed is None:
+        return arrays
+    if unit != "bfloat16":
+        return floor.moved(arrays, seed, unit)
+    near = floor.moved(arrays, seed, "float32")
+    return {name: array + 2.0**16 * (near[name] - array) for name, array in arrays.items()}  # which has 16 bits less
+
+
+def data(move: int | None = None, unit: str = "float64") -> Data:
     """Digits, (samples, height, width, channels) 0..16; moved by a unit in the last place, where a seed is given."""
     digits = load_digits()
     images, labels = digits.images[..., None], digits.target
-    images = images if move is None else floor.moved({"images": images}, move)["images"]
+    images = moved({"images": images}, move, unit)["images"]
     ends = TRAINED, TRAINED + HELD_OUT
     held_out = images[ends[0] : ends[1]], labels[ends[0] : ends[1]]
     return Data(images[: ends[0]], labels[: ends[0]], held_out, generator(0, "difficulty").random(ends[0]))
@@ -90,33 +100,30 @@ def train(
     dtype: str = "float64",
     folder: Any = None,
     move: int | None = None,
+    unit: str = "float64",
     epochs: int = EPOCHS,
 ) -> tuple[History, Any]:
     """The history of a training from the same weights and draws, and the network."""
     network = diglot.build(spec(), side, dtype=dtype)
-    state = diglot.initial_state(spec(), seed=0)
-    if move is not None:
-        state = floor.moved({name: array.astype("float64") for name, array in state.items()}, move)
-    diglot.set_state(network, state)
+    state = {name: array.astype("float64") for name, array in diglot.initial_state(spec(), seed=0).items()}
+    diglot.set_state(network, moved(state, move, unit))
     trainer = importlib.import_module(f"diglot.{side}_impl.trainer")
-    history = trainer.fit(
-        network, data(move), recipe, epochs=epochs, batch_size=BATCH, folder=folder, shared=True, watch=WATCH
-    )
-    return history, network
+    options = {"epochs": epochs, "batch_size": BATCH, "folder": folder, "shared": True, "watch": WATCH}
+    return trainer.fit(network, data(move, unit), recipe, **options), network
 
 
 def results(side: str, recipe: Recipe, **options: Any) -> Arrays:
     """Everything that a training comes to, by name: its history, its weights, and what it makes of held-out digits.
 
-    Left out are the steps of biases that are still zero, which are not a number, and the zeros in the gradients of those
-    before a normalisation, which are nothing but rounding.
+    Left out are the steps of biases that are still zero, which are not a number, and the zeros in the gradients of
+    those before a normalisation, which are nothing but rounding.
     """
     history, network = train(side, recipe, **options)
     found: Arrays = {name: array for name, (_, array) in history.tags() if not name.startswith(IDLE)}
     found["step/gradient_norm"] = np.nan_to_num(found["step/gradient_norm"])
     for name in ("step/skipped", "step/loss_scale"):
         found[name] = found[name].astype(np.int64)
-    inputs, _ = data(options.get("move")).held_out or (None, None)
+    inputs, _ = data().held_out or (None, None)
     outputs = next(iter(diglot.outputs(network, (np.asarray(inputs) * 0.0625 - 0.25) / 0.5).values()))
     return {**found, **diglot.get_state(network), "predictions": outputs, "classes": outputs.argmax(-1)}
 

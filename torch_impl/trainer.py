@@ -13,14 +13,13 @@ import torch
 from torch import nn
 
 from ..core.data import Data, Inputs, several
-from ..core.epochs import Batch, Epochs
+from ..core.epochs import Batch, Epochs, taught
 from ..core.errors import ADVICE, TrainingError
 from ..core.history import History
 from ..core.means import Means
 from ..core.noise import Noise
 from ..core.progress import told
 from ..core.recipe import Recipe
-from ..core.spec import Spec
 from ..core.technique import Technique
 from .backend import loss_of, running, sibling, to_tensor, trainable
 from .keeping import Keeping
@@ -74,7 +73,7 @@ class Training:
 
     def __init__(self, model: nn.Module, plan: Epochs, shared: bool, watch: int) -> None:
         self.model, self.plan, self.watch = model, plan, watch
-        self.spec: Spec | None = model.spec if isinstance(getattr(model, "spec", None), Spec) else None
+        self.spec = taught(model)
         self.noise = Noise(plan.noise.seed) if shared else None
         self.history, self.epoch, self.done, self.steps = History(), 0, 0, 0
         self.stopped = self.finished = False

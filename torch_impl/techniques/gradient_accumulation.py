@@ -15,25 +15,29 @@ class Accumulation:
     """What has been summed up in `.grad` since the last step: `weigh` each loss, and `average` before the step."""
 
     def __init__(self, spec: Spec, optimizer: torch.optim.Optimizer) -> None:
-        self.spec, self.optimizer, self.samples = spec, optimizer, 0
+        self.spec, self.optimizer = spec, optimizer
+        self.first = self.samples = 0
 
     def weigh(self, loss: torch.Tensor, samples: int) -> torch.Tensor:
-        """The mean loss of so many samples, as it goes into the sum."""
-        self.samples += samples
-        return loss if self.spec.micro_batches == 1 else loss * samples
+        """The mean loss of so many samples, as it goes into the sum: in parts of the first of the group.
+
+        So nothing is multiplied up before the backward pass, in which half precision would overflow.
+        """
+        self.first, self.samples = self.first or samples, self.samples + samples
+        return loss if samples == self.first else loss * (samples / self.first)
 
     def average(self) -> None:
         """From the sum over all samples to their mean."""
-        if self.spec.micro_batches > 1:
+        if self.samples != self.first:
             for group in self.optimizer.param_groups:
                 for weight in group["params"]:
                     if weight.grad is not None:
-                        weight.grad.div_(self.samples)
-        self.samples = 0
+                        weight.grad.div_(self.samples / self.first)
+        self.first = self.samples = 0
 
     def drop(self) -> None:
         """Leave out what is summed up."""
-        self.samples = 0
+        self.first = self.samples = 0
         self.optimizer.zero_grad()
 
 
