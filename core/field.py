@@ -185,12 +185,11 @@ def validate(spec: Any, name: str) -> None:
     """
     for field in dataclasses.fields(spec):
         value = getattr(spec, field.name)
-        if isinstance(value, (list, tuple)):
-            object.__setattr__(
-                spec, field.name, tuple(tuple(item) if isinstance(item, list) else item for item in value)
-            )
-            value = getattr(spec, field.name)
         allows = field.metadata.get("allows")
+        if isinstance(value, list):
+            pairs = tuple(tuple(item) if isinstance(item, list) else item for item in value)
+            object.__setattr__(spec, field.name, pairs if allows and allows(pairs) else tuple(value))
+            value = getattr(spec, field.name)
         if allows is not None and not allows(value):
             raise SpecError(f"{name}: {field.name} must be {field.metadata['rule']}, not {value!r}")
 
