@@ -22,6 +22,11 @@ class AdamW(Adam):
         weight_decay: strength of the decay, symbol lambda: w <- w - rate lambda w, before the step of Adam.
         The others, and the slots, are those of core/techniques/adam.py.
 
+    As a regulariser: every weight shrinks by the same share, whatever its gradients were; with L2 in Adam the weights
+    with large gradients shrink least, as the decay is divided by their moment. The share of a step follows the
+    schedule, so a run with half the rate shrinks half as much. Biases and the gains of normalisations are usually left
+    out (core/techniques/parameter_groups.py).
+
     Departs from paper: the paper multiplies the decay by the schedule's multiplier eta_t alone; both frameworks
     multiply it by the learning rate, eta_t alpha.
 
@@ -43,11 +48,6 @@ class AdamW(Adam):
         },
     }
     CHECKED = ("adamw", *PRESETS)
-    NATIVE: ClassVar[dict[str, str]] = {"torch": "torch.optim.AdamW", "keras": "keras.optimizers.AdamW"}
-    DEFAULTS: ClassVar[dict[str, Any]] = {
-        "epsilon": (("eps", 1e-8), ("epsilon", 1e-7)),
-        "weight_decay": (("weight_decay", 0.01), ("weight_decay", 0.004)),
-    }
     NATIVE: ClassVar[dict[str, str]] = {"torch": "torch.optim.AdamW", "keras": "keras.optimizers.AdamW"}
     DEFAULTS: ClassVar[dict[str, Any]] = {
         "epsilon": (("eps", 1e-8), ("epsilon", 1e-7)),
