@@ -29,9 +29,9 @@ class SGD(Optimizer):
         velocity: `gradient` accumulates gradients and multiplies by the rate afterwards, v <- mu v + g, w <- w - rate v
             (PyTorch); `update` accumulates steps, v <- mu v - rate g, w <- w + v (Keras, and the paper's eq. 1-2).
 
-    As a regulariser: both decays pull each weight to zero by the rate times lambda w. Without momentum they are the same
-    step; with it, L2 enters the velocity and goes on acting, and decoupled decay does not. Adding lambda / 2 times the
-    squared norm to the loss is L2. Biases and the gains of normalisations are usually left out
+    As a regulariser: both decays pull each weight to zero by the rate times lambda w. Without momentum they are the
+    same step; with it, L2 enters the velocity and goes on acting, and decoupled decay does not. Adding lambda / 2 times
+    the squared norm to the loss is L2. Biases and the gains of normalisations are usually left out
     (core/techniques/parameter_groups.py).
 
     Departs from paper: Nesterov's gradient is taken at the current weights, which stand for the paper's looked-ahead
