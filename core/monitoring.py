@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -69,10 +70,10 @@ def layer_of(weight: str) -> str:
 
 def layer_norms(names: Sequence[str], values: NDArray[np.float64]) -> dict[str, float]:
     """The norm of each layer's gradient, in the order of the weights."""
-    squares: dict[str, float] = {}
+    found: dict[str, float] = {}
     for name, norm in zip(names, values[:, STATISTICS.index("norm")], strict=True):
-        squares[layer_of(name)] = squares.get(layer_of(name), 0.0) + float(norm) ** 2
-    return {layer: square**0.5 for layer, square in squares.items()}
+        found[layer_of(name)] = math.hypot(found.get(layer_of(name), 0.0), norm)
+    return found
 
 
 def anomalies(

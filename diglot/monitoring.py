@@ -125,6 +125,7 @@ def _updates(history: History) -> Iterator[tuple[str, Series]]:
         yield weight, history.flow(weight, "update")
 
 
+@np.errstate(all="ignore")  # an axis of numbers near the largest there is would end beyond it
 def _drawn(plot: Plot, histories: Histories, theme: str) -> bytes:
     """The picture as PNG."""
     from matplotlib.figure import Figure
@@ -181,7 +182,8 @@ def _line(axes: Any, series: Series, **style: Any) -> None:
 
 
 def _legend(axes: Any, colours: dict[str, str]) -> None:
-    axes.legend(frameon=False, fontsize=8, labelcolor=colours["ink"], loc="upper left", bbox_to_anchor=(1.01, 1))
+    if axes.lines:  # of two sides, one may not have the quantity
+        axes.legend(frameon=False, fontsize=8, labelcolor=colours["ink"], loc="upper left", bbox_to_anchor=(1.01, 1))
 
 
 def _file(name: str) -> str:

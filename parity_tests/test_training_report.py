@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tempfile
 import unittest
@@ -63,6 +64,16 @@ class Reports(unittest.TestCase):
         page = report(made, self.folder).read_text()
         self.assertIn("No gradients were noted", page)
         self.assertEqual([file.stem for file in self.folder.glob("*.png")], ["loss"])
+
+    def test_numbers_that_are_none(self) -> None:
+        made = History()
+        for step, value in enumerate((1.0, math.nan, math.inf, 0.0, -1.0, 1e300)):
+            made.note_step(step, loss=value, loss_scale=value)
+            made.note_flow(step, ["a.w", "b.w"], [[value] * 5, [0.0] * 5])
+        made.note_epoch(0, loss=math.nan)
+        page = report({"torch": made, "keras": History()}, self.folder).read_text()
+        self.assertIn("a: the gradient is not finite (steps 1 to 2)", page)
+        self.assertIn("b: no gradient reaches it", page)
 
     @parameterized.expand([
         ("of_nothing", History(), "the history holds no step, epoch or flow; note what the training came to"),

@@ -11,7 +11,10 @@ from ..core.history import History
 
 
 class Writer:
-    """Event files in a folder. As a listener of a history it writes each number when it is noted; `with` closes it."""
+    """Event files in a folder. As a listener of a history it writes each number when it is noted; `with` closes it.
+
+    PyTorch's writer goes through the package tensorboard, which loads TensorFlow where that is installed.
+    """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         try:
