@@ -59,7 +59,7 @@ def list_all() -> None:
 @app.command()
 def techniques(name: Annotated[str | None, typer.Argument(help="One of them, in full.")] = None) -> None:
     """Every technique, with each framework's own class and where their defaults differ."""
-    from .techniques import show_techniques
+    from .technique_table import show_techniques
 
     show_techniques(name)
 

@@ -13,7 +13,7 @@ from diglot.core import registry, traps
 from diglot.core.errors import SpecError
 from parameterized import parameterized
 
-from diglot.techniques import show_techniques
+from diglot.technique_table import show_techniques
 
 from .traps import PAGE, error, native, ported, run
 
