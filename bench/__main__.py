@@ -20,6 +20,7 @@ from . import (
     recompute,
     sequence,
     startup,
+    trainer,
     vision,
 )
 
@@ -35,6 +36,7 @@ ORDER = (
     linear_attention,
     learning,
     meta_learning,
+    trainer,
     parity,
 )
 MODULES = {module.__name__.rpartition(".")[2]: module for module in ORDER}

@@ -40,7 +40,7 @@ class History:
 
     Steps and epochs are counted from 0 and only go up. A quantity need not have a number at every step: its series
     holds the steps that have one. Usual names are, by step, `loss`, `learning_rate`, `loss_scale` and `gradient_norm`;
-    by epoch, `loss` and `held_out_loss`, and each metric in the same two ways. NaN and infinities are kept. Each
+    by epoch, `loss` and `val_loss`, and each metric in the same two ways. NaN and infinities are kept. Each
     listener is told the tag, the step and the value of whatever is noted; a TensorBoard writer is one.
 
     Raises InputError for a step that does not go up, for what is no number, and for a flow of another shape.

@@ -43,6 +43,7 @@ class Recipe:
     mixing: Technique | None = None
     curriculum: Technique | None = None
     flow: Technique | None = None
+    dead: Technique | None = None
 
     def __post_init__(self) -> None:
         for name, value in self.techniques():

@@ -28,8 +28,7 @@ def same(path: Path, kept: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     if found:
         name, one, other = found
         raise CheckpointError(
-            f"{path} is of another training: its {name} is {one!r:.60} and not {other!r:.60}; choose another folder, or "
-            "ask for the same"
+            f"{path} is of another training: its {name} is {one!r:.60} and not {other!r:.60}; choose another folder"
         )
 
 

@@ -274,14 +274,16 @@ def fit(
     folder: str | os.PathLike[str] | None = None,
     shared: bool = False,
     watch: int = 0,
+    tensorboard: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> History:
     """Train any model of either framework, with all techniques of a recipe at once, and give the numbers of it.
 
     The samples' order and every augmentation are drawn by `seed`, the same in both frameworks; with `shared`, so are
     the dropout masks of a model that `build` made. With a `folder`, a checkpoint is written after every epoch, and the
-    same call goes on after an interruption, to the same bits. Every `watch` steps the gradient flow is noted, if the
-    recipe has one. The model ends with the averaged weights, or those of the best epoch, where the recipe says so.
+    same call goes on after an interruption, to the same bits. Every `watch` steps the gradient flow and the dead units
+    are noted, if the recipe has them. All that is noted also goes to event files in the folder `tensorboard`, if there
+    is one. The model ends with the averaged weights, or those of the best epoch, where the recipe says so.
 
     Raises SpecError and InputError for a request that cannot be met, before anything is changed; CheckpointError for a
     folder that holds another training; TrainingError where the loss or a gradient is not finite: the last checkpoint is
@@ -289,8 +291,9 @@ def fit(
     """
     package = _side_of(model).__name__.rpartition(".")[0]
     trainer = importlib.import_module(f"{package}.trainer")
-    options = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "folder": folder}
-    found: History = trainer.fit(model, data, recipe, **options, shared=shared, watch=watch, progress=progress)
+    options = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "folder": folder, "shared": shared}
+    told = {"watch": watch, "tensorboard": tensorboard, "progress": progress}
+    found: History = trainer.fit(model, data, recipe, **options, **told)
     return found
 
 

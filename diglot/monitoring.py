@@ -23,7 +23,7 @@ THEMES = {
     "dark": {"paper": "#1b1f25", "ink": "#e6e3dc", "rule": "#3a414a", "alone": "#8fbcf5"},
 }
 DRAWN_LIGHT = {"keras": "#67b3e6", "torch": "#f0873a"}  # on a dark ground
-HELD_OUT = "held_out_"
+HELD_OUT = "val_"
 LEGEND = 10  # lines that a legend can tell apart; beyond it a colour bar tells the depth
 
 Histories = Mapping[str, History]

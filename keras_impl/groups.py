@@ -13,7 +13,10 @@ from .exact import constant
 
 
 def grouped(
-    spec: Optimizer, weights: Sequence[keras.Variable], shares: Sequence[tuple[float, bool]]
+    spec: Optimizer,
+    weights: Sequence[keras.Variable],
+    shares: Sequence[tuple[float, bool]],
+    tables: Sequence[keras.Variable] = (),
 ) -> keras.optimizers.MultiOptimizer:
     """The optimizer of a spec, once for each share: the factor of the rate, and whether the weights decay.
 
@@ -21,10 +24,10 @@ def grouped(
     """
     kinds = list(dict.fromkeys(shares))
     owners = [kinds.index(share) for share in shares]
-    optimizers = []
+    optimizers, told = [], {"tables": tables} if spec.TABLES else {}
     for kind, (_, decays) in enumerate(kinds):
         own = [weight for weight, owner in zip(weights, owners, strict=True) if owner == kind]
-        optimizers.append(sibling(spec).build(spec if decays else spec.replace(weight_decay=0.0), own))
+        optimizers.append(sibling(spec).build(spec if decays else spec.replace(weight_decay=0.0), own, **told))
     optimizer = Grouped(optimizers, [factor for factor, _ in kinds], owners)
     optimizer.learning_rate = float(spec.fields()["learning_rate"])
     optimizer.build(list(weights))

@@ -28,6 +28,7 @@ from .backend import running, sibling, trainable
 from .keeping import Keeping
 from .nonfinite import source
 from .observed import Observed
+from .tensorboard import listening
 
 
 def fit(
@@ -41,14 +42,16 @@ def fit(
     folder: str | os.PathLike[str] | None = None,
     shared: bool = False,
     watch: int = 0,
+    tensorboard: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> History:
     """Train a network, Diglot's or any other, and give the numbers of every step and epoch.
 
     The order of the samples and every augmentation are drawn by `seed`, the same on both sides; with `shared`, so are
     the dropout masks of a network of Diglot's. With a `folder`, a checkpoint is written after every epoch, and the same
-    call goes on after an interruption, to the same bits. Every `watch` steps the gradient flow is noted, if the recipe
-    has one. The network ends with the averaged weights, or those of the best epoch, where the recipe asks for them.
+    call goes on after an interruption, to the same bits. Every `watch` steps the gradient flow and the dead units are
+    noted, if the recipe has them. All that is noted also goes to event files in the folder `tensorboard`, if there is
+    one. The network ends with the averaged weights, or those of the best epoch, where the recipe asks for them.
 
     Raises SpecError and InputError for a request that cannot be met, before anything is changed; CheckpointError for a
     folder that holds another training; TrainingError where the loss or a gradient is not finite: the last checkpoint is
@@ -61,7 +64,7 @@ def fit(
         keeping = Keeping(training, folder)
         first = keeping.resume()
         total = sum(len(plan.batches(epoch)) for epoch in range(first, epochs))
-        with told("Keras", total, progress) as tell, training.prepared():
+        with told("Keras", total, progress) as tell, training.prepared(), listening(training.history, tensorboard):
             for start, end in plan.spans(first):
                 if training.stopped:
                     break
@@ -112,12 +115,20 @@ class Training:
         return {variable.path: variable for variable in self.model.trainable_variables}
 
     def _optimizer(self, recipe: Recipe) -> keras.optimizers.Optimizer:
-        layout = recipe.layout()
+        layout, told = recipe.layout(), self._told(recipe)
         if layout:
-            found: keras.optimizers.Optimizer = sibling(layout).build(layout, recipe.optimizer, self.named)
+            found: keras.optimizers.Optimizer = sibling(layout).build(layout, recipe.optimizer, self.named, **told)
         else:
-            found = sibling(recipe.optimizer).build(recipe.optimizer, self.weights)
+            found = sibling(recipe.optimizer).build(recipe.optimizer, self.weights, **told)
         return found
+
+    def _told(self, recipe: Recipe) -> dict[str, Any]:
+        """What the optimizer has to know of the weights."""
+        if self.spec is not None:
+            known: dict[str, Any] = recipe.optimizer.told(trainable(self.model, self.spec))
+            return known
+        layers = [layer for layer in self.model._flatten_layers() if isinstance(layer, keras.layers.Embedding)]
+        return {"tables": [layer.embeddings for layer in layers]} if recipe.optimizer.TABLES else {}
 
     @contextlib.contextmanager
     def prepared(self) -> Iterator[None]:
@@ -178,7 +189,7 @@ class Training:
         if self.optimizer is not self.scaler:
             self.optimizer.expect(len(batch.rows), batch.due)
         if self.plan.recipe.flow:
-            self.observed.watch.assign(self.watch > 0 and self.steps % self.watch == 0)
+            self.observed.watch.assign(self.watched())
 
     def step(self, epoch: int, batch: Batch, loss: float, scale: float, taken: int) -> None:
         """Note the optimizer's step that ended with this batch, behind that scale and so many steps taken."""
@@ -192,7 +203,15 @@ class Training:
         self.history.note_step(self.steps, **noted, gradient_norm=norm if stepped else math.nan, skipped=not stepped)
         if stepped and self.plan.recipe.flow and self.observed.watch.numpy():
             self.history.note_flow(self.steps, tuple(self.named), self.observed.flows.numpy())
+        dead = self.plan.recipe.dead
+        if dead and self.watched():
+            inputs, _ = self.tensors(batch)
+            self.history.note_dead(self.steps, sibling(dead).watch(dead, self.model, inputs))
         self.steps += 1
+
+    def watched(self) -> bool:
+        """Whether this is a step whose gradient flow and dead units are noted."""
+        return self.watch > 0 and self.steps % self.watch == 0
 
     def scale(self) -> float:
         """The loss scale by now."""

@@ -48,6 +48,7 @@ def everything(**others: Any) -> Recipe:
         "mixing": technique("mixup", num_classes=10),
         "curriculum": technique("curriculum", start=0.5, step=0.125),
         "flow": technique("gradient_flow"),
+        "dead": technique("dead_units"),
     }
     return Recipe(**{**techniques, **others})
 

@@ -286,7 +286,7 @@ class Histories(unittest.TestCase):
         history.note_step(7, loss=math.inf)
         history.note_step(8, loss=-math.inf, gradient_norm=np.float32(0.1))
         for epoch in range(2):
-            history.note_epoch(epoch, loss=rng.random(), held_out_loss=torch.tensor(0.5), accuracy=tf.constant(0.25))
+            history.note_epoch(epoch, loss=rng.random(), val_loss=torch.tensor(0.5), accuracy=tf.constant(0.25))
         for step in (0, 4):
             history.note_flow(step, ["a.kernel", "a.bias"], rng.standard_normal((2, 5)))
         history.note_dead(4, {"a": 0.25})

@@ -31,7 +31,7 @@ def fill(history: History) -> History:
             history.note_flow(step, ["a.kernel", "a.bias"], rng.standard_normal((2, 5)))
             history.note_dead(step, {"a": rng.random()})
     history.note_step(7, loss=math.nan)
-    history.note_epoch(0, held_out_loss=math.inf, held_out_accuracy=0.5)
+    history.note_epoch(0, val_loss=math.inf, val_accuracy=0.5)
     return history
 
 

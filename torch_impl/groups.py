@@ -13,7 +13,10 @@ from .backend import sibling
 
 
 def grouped(
-    spec: Optimizer, weights: Sequence[nn.Parameter], shares: Sequence[tuple[float, bool]]
+    spec: Optimizer,
+    weights: Sequence[nn.Parameter],
+    shares: Sequence[tuple[float, bool]],
+    tables: Sequence[nn.Parameter] = (),
 ) -> torch.optim.Optimizer:
     """The optimizer of a spec, with a group for each share: the factor of the rate, and whether the weights decay.
 
@@ -25,5 +28,6 @@ def grouped(
         own = {"lr": fields["learning_rate"] * factor, "multiplier": factor}
         own["weight_decay"] = fields["weight_decay"] if decays else 0.0
         groups.setdefault((factor, decays), {"params": [], **own})["params"].append(weight)
-    optimizer: torch.optim.Optimizer = sibling(spec).build(spec, list(groups.values()))
+    told = {"tables": tables} if spec.TABLES else {}
+    optimizer: torch.optim.Optimizer = sibling(spec).build(spec, list(groups.values()), **told)
     return optimizer

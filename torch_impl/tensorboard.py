@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
@@ -36,6 +38,20 @@ class Writer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+
+@contextlib.contextmanager
+def listening(history: History, folder: str | os.PathLike[str] | None) -> Iterator[None]:
+    """What is noted in the history inside is written at once, if there is a folder."""
+    if folder is None:
+        yield
+        return
+    with Writer(folder) as writer:
+        history.listeners.append(writer)
+        try:
+            yield
+        finally:
+            history.listeners.remove(writer)
 
 
 def write(history: History, folder: str | os.PathLike[str]) -> None:

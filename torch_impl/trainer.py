@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from ..core.technique import Technique
 from .backend import loss_of, running, sibling, to_tensor, trainable
 from .keeping import Keeping
 from .nonfinite import finite, source
+from .tensorboard import listening
 
 
 def fit(
@@ -37,14 +38,16 @@ def fit(
     folder: str | os.PathLike[str] | None = None,
     shared: bool = False,
     watch: int = 0,
+    tensorboard: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> History:
     """Train a network, Diglot's or any other, and give the numbers of every step and epoch.
 
     The order of the samples and every augmentation are drawn by `seed`, the same on both sides; with `shared`, so are
     the dropout masks of a network of Diglot's. With a `folder`, a checkpoint is written after every epoch, and the same
-    call goes on after an interruption, to the same bits. Every `watch` steps the gradient flow is noted, if the recipe
-    has one. The network ends with the averaged weights, or those of the best epoch, where the recipe asks for them.
+    call goes on after an interruption, to the same bits. Every `watch` steps the gradient flow and the dead units are
+    noted, if the recipe has them. All that is noted also goes to event files in the folder `tensorboard`, if there is
+    one. The network ends with the averaged weights, or those of the best epoch, where the recipe asks for them.
 
     Raises SpecError and InputError for a request that cannot be met, before anything is changed; CheckpointError for a
     folder that holds another training; TrainingError where the loss or a gradient is not finite: the last checkpoint is
@@ -55,7 +58,7 @@ def fit(
     keeping = Keeping(training, folder)
     first = keeping.resume()
     total = sum(len(plan.batches(epoch)) for epoch in range(first, epochs))
-    with told("PyTorch", total, progress) as tell, training.prepared():
+    with told("PyTorch", total, progress) as tell, training.prepared(), listening(training.history, tensorboard):
         for epoch in range(first, epochs):
             if training.stopped:
                 break
@@ -101,12 +104,20 @@ class Training:
         return {name: tensor for name, tensor in self.model.named_parameters() if tensor.requires_grad}
 
     def _optimizer(self, recipe: Recipe) -> torch.optim.Optimizer:
-        layout = recipe.layout()
+        layout, told = recipe.layout(), self._told(recipe)
         if layout:
-            found: torch.optim.Optimizer = sibling(layout).build(layout, recipe.optimizer, self.named)
+            found: torch.optim.Optimizer = sibling(layout).build(layout, recipe.optimizer, self.named, **told)
         else:
-            found = sibling(recipe.optimizer).build(recipe.optimizer, self.weights)
+            found = sibling(recipe.optimizer).build(recipe.optimizer, self.weights, **told)
         return found
+
+    def _told(self, recipe: Recipe) -> dict[str, Any]:
+        """What the optimizer has to know of the weights."""
+        if self.spec is not None:
+            known: dict[str, Any] = recipe.optimizer.told(trainable(self.model, self.spec))
+            return known
+        tables = [module.weight for module in self.model.modules() if isinstance(module, nn.Embedding)]
+        return {"tables": tables} if recipe.optimizer.TABLES else {}
 
     @contextlib.contextmanager
     def prepared(self) -> Iterator[None]:
@@ -139,12 +150,12 @@ class Training:
             self.done += 1
             tell(self.done, f"epoch {epoch + 1}, loss {value:.4g}")
             if batch.due:
-                self.step(epoch, batch, group.of("loss"))
+                self.step(epoch, batch, group.of("loss"), inputs)
                 group = Means()
         self.accumulation.drop()
         self.history.note_epoch(epoch, **means.all())
 
-    def step(self, epoch: int, batch: Batch, loss: float) -> None:
+    def step(self, epoch: int, batch: Batch, loss: float, inputs: Sequence[Any]) -> None:
         """The optimizer's step, with all that comes before and after it."""
         recipe = self.plan.recipe
         noted = {"loss": loss, "learning_rate": self.rate()}
@@ -158,7 +169,8 @@ class Training:
         if not math.isfinite(norm) and not scaling:
             wrong = next(name for name, weight in self.named.items() if not finite(weight.grad))
             self._refuse(f"the gradient of {wrong} is not finite", epoch, batch)
-        watching = self.flow is not None and self.watch > 0 and self.steps % self.watch == 0
+        watched = self.watch > 0 and self.steps % self.watch == 0
+        watching = watched and self.flow is not None
         gradients = (
             [None if weight.grad is None else weight.grad.clone() for weight in self.weights] if watching else []
         )
@@ -176,6 +188,8 @@ class Training:
         self.history.note_step(self.steps, **noted, gradient_norm=norm if taken else math.nan, skipped=not taken)
         if taken and watching:
             self.history.note_flow(self.steps, tuple(self.named), self.flow(gradients, before, self.weights).cpu())
+        if watched and recipe.dead:
+            self.history.note_dead(self.steps, sibling(recipe.dead).watch(recipe.dead, self.model, inputs))
         if taken and self.schedule:
             self.schedule.step()
         if taken and self.update_average:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 import keras
 
@@ -14,8 +15,10 @@ from ..groups import Grouped, grouped
 from ..practice import practise
 
 
-def build(spec: Spec, optimizer_spec: Optimizer, named: dict[str, keras.Variable]) -> Grouped:
-    return grouped(optimizer_spec, list(named.values()), list(spec.shares(named).values()))
+def build(
+    spec: Spec, optimizer_spec: Optimizer, named: dict[str, keras.Variable], tables: Sequence[keras.Variable] = ()
+) -> Grouped:
+    return grouped(optimizer_spec, list(named.values()), list(spec.shares(named).values()), tables)
 
 
 def slots(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -15,8 +16,10 @@ from ..groups import grouped
 from ..practice import practise
 
 
-def build(spec: Spec, optimizer_spec: Optimizer, named: dict[str, nn.Parameter]) -> torch.optim.Optimizer:
-    return grouped(optimizer_spec, list(named.values()), list(spec.shares(named).values()))
+def build(
+    spec: Spec, optimizer_spec: Optimizer, named: dict[str, nn.Parameter], tables: Sequence[nn.Parameter] = ()
+) -> torch.optim.Optimizer:
+    return grouped(optimizer_spec, list(named.values()), list(spec.shares(named).values()), tables)
 
 
 def slots(
