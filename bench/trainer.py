@@ -35,8 +35,8 @@ def measure() -> str:
     note = (
         f"`{PRESET}`, {BATCH} images of {SIZE} pixels, SGD with momentum, float32, {THREADS} threads. The bare loop "
         "and the bare `fit` are what users write, and read the loss of every step. The trainer measures the norm of "
-        f"all gradients besides. In turn, {ROUNDS} rounds of {STEPS} steps each; the median of all but the first {WARM} "
-        "of each."
+        f"all gradients besides. In turn, {ROUNDS} rounds of {STEPS} steps each; the median of all but the first"
+        f" {WARM} of each."
     )
     head = "| side | trainer, s | bare, s | trainer / bare |\n|---|---|---|---|\n"
     return f"{note}\n\n{head}" + "\n".join(lines) + "\n"

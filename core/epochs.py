@@ -55,6 +55,8 @@ class Epochs:
         self.accumulation: GradientAccumulation = recipe.accumulation or GradientAccumulation(micro_batches=1)  # type: ignore[assignment]
         if recipe.curriculum and data.difficulties is None:
             raise SpecError(f"{recipe.curriculum.name} needs the difficulties of the samples; give them with the data")
+        self._count = functools.cache(self._counted)
+        self.batches = functools.lru_cache(maxsize=2)(self._batches)  # one epoch is asked for batch by batch
         self._warm()
         for technique in (recipe.plateau, recipe.stopping):
             if technique:
@@ -69,9 +71,14 @@ class Epochs:
         """Whether targets are classes, so that an accuracy can be said."""
         return self.data.targets.dtype.kind in "iu"
 
-    def batches(self, epoch: int) -> list[Batch]:
+    def ignored(self) -> int | None:
+        """The class that the loss does not count, or None."""
+        index: int | None = getattr(self.recipe.loss, "ignore_index", None)
+        return index
+
+    def _batches(self, epoch: int) -> list[Batch]:
         """The batches of an epoch, counted from 0. The last may be smaller."""
-        first = sum(self._batches(earlier) for earlier in range(epoch))
+        first = sum(self._count(earlier) for earlier in range(epoch))
         rows = self._order(epoch)
         cut = [rows[start : start + self.batch_size] for start in range(0, len(rows), self.batch_size)]
         return [Batch(first + index, part, self.accumulation.due(index, len(cut))) for index, part in enumerate(cut)]
@@ -80,7 +87,7 @@ class Epochs:
         """From this epoch on: the first and the one behind the last of epochs that have as many batches."""
         spans: list[tuple[int, int]] = []
         for epoch in range(first, self.count):
-            if spans and self._batches(epoch) == self._batches(epoch - 1):
+            if spans and self._count(epoch) == self._count(epoch - 1):
                 spans[-1] = spans[-1][0], epoch + 1
             else:
                 spans.append((epoch, epoch + 1))
@@ -88,7 +95,7 @@ class Epochs:
 
     def steps(self) -> int:
         """The optimizer's steps of the whole training."""
-        counts = [self._batches(epoch) for epoch in range(self.count)]
+        counts = [self._count(epoch) for epoch in range(self.count)]
         return sum(self.accumulation.due(index, count) for count in counts for index in range(count))
 
     def identity(self) -> dict[str, Any]:
@@ -110,8 +117,7 @@ class Epochs:
             return rows
         return Noise(self.noise.seed, epoch).permutation("order", len(self.data))
 
-    @functools.cache  # noqa: B019
-    def _batches(self, epoch: int) -> int:
+    def _counted(self, epoch: int) -> int:
         samples = len(self._order(epoch)) if self.recipe.curriculum else len(self.data)
         return -(-samples // self.batch_size)
 

@@ -1,24 +1,26 @@
-"""Means over samples of what is measured batch by batch."""
+"""Means of what is measured batch by batch, each over what it counts."""
 
 from __future__ import annotations
 
+Measured = dict[str, tuple[int, float]]
+
 
 class Means:
-    """Sums by name, and over how many samples."""
+    """Sums by name, and over how many."""
 
     def __init__(self) -> None:
         self.sums: dict[str, float] = {}
-        self.samples = 0
+        self.counts: dict[str, int] = {}
 
-    def add(self, samples: int, **values: float) -> None:
-        """The means of a batch of so many samples."""
-        self.samples += samples
-        for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0.0) + samples * value
+    def add(self, measured: Measured) -> None:
+        """What a batch gave: over how many samples or positions, and their mean."""
+        for name, (count, value) in measured.items():
+            self.sums[name] = self.sums.get(name, 0.0) + count * value
+            self.counts[name] = self.counts.get(name, 0) + count
 
     def of(self, name: str) -> float:
-        """The mean of one of them."""
-        return self.sums[name] / self.samples
+        """One of the means."""
+        return self.sums[name] / max(1, self.counts[name])
 
     def all(self) -> dict[str, float]:
         """Every mean by name."""

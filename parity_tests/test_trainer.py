@@ -186,7 +186,7 @@ class Resumed(unittest.TestCase):
         recipe = composed.adaptive()
         with tempfile.TemporaryDirectory() as folder:
             _, short = composed.train(side, recipe, folder=folder, epochs=2)
-            with mock.patch.object(TRAINERS[side].Training, "tensors", side_effect=AssertionError("trained again")):
+            with mock.patch.object(TRAINERS[side].Feed, "batch", side_effect=AssertionError("trained again")):
                 _, again = composed.train(side, recipe, folder=folder, epochs=2)
             longer, network = composed.train(side, recipe, folder=folder, epochs=3)
         self.assertEqual(_bits(short), _bits(again))

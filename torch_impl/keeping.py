@@ -68,7 +68,10 @@ class Keeping:
         for average, value in zip(training.averages, kept["averages"], strict=True):
             average.copy_(value)
         torch.set_rng_state(kept["random"])
-        training.history, training.epoch, training.steps = history, note["epoch"], note["steps"]
+        if torch.cuda.is_available():
+            torch.cuda.set_rng_state_all(kept["random of the GPUs"])
+        training.history, training.epoch = history, note["epoch"]
+        training.steps, training.taken = note["steps"], note["taken"]
         training.stopped, training.finished = note["stopped"], ended and "final" in kept
         self.last = kept
         return training.epoch
@@ -86,6 +89,7 @@ class Keeping:
                 "history": training.history.as_json(),
                 "epoch": training.epoch,
                 "steps": training.steps,
+                "taken": training.taken,
                 "stopped": training.stopped,
             }
             self.last = {
@@ -93,6 +97,7 @@ class Keeping:
                 "model": {name: tensor.clone() for name, tensor in training.model.state_dict().items()},
                 "averages": training.averages,
                 "random": torch.get_rng_state(),
+                "random of the GPUs": torch.cuda.get_rng_state_all(),
                 **{name: part.state_dict() for name, part in self.parts().items()},
             }
         with replacing(self.folder / FILE) as file:

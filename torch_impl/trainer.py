@@ -8,20 +8,20 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
-from ..core.data import Data, Inputs, several
-from ..core.epochs import Batch, Epochs, taught
+from ..core.data import Data
+from ..core.epochs import ACCURACY, Batch, Epochs, taught
 from ..core.errors import ADVICE, TrainingError
 from ..core.history import History
-from ..core.means import Means
+from ..core.means import Means, Measured
 from ..core.noise import Noise
-from ..core.progress import told
+from ..core.progress import Tell, told
 from ..core.recipe import Recipe
 from ..core.technique import Technique
-from .backend import loss_of, running, sibling, to_tensor, trainable
+from .backend import loss_of, running, sibling, trainable
+from .feeding import Feed
 from .keeping import Keeping
 from .nonfinite import finite, source
 from .tensorboard import listening
@@ -78,7 +78,7 @@ class Training:
         self.model, self.plan, self.watch = model, plan, watch
         self.spec = taught(model)
         self.noise = Noise(plan.noise.seed) if shared else None
-        self.history, self.epoch, self.done, self.steps = History(), 0, 0, 0
+        self.history, self.epoch, self.done, self.steps, self.taken = History(), 0, 0, 0, 0
         self.stopped = self.finished = False
         recipe = plan.recipe
         self.named = self._named()
@@ -91,8 +91,8 @@ class Training:
         self.plateau = self._built(recipe.plateau, self.optimizer)
         self.stopping = self._built(recipe.stopping)
         self.unfreezing = self._built(recipe.unfreezing, self.named)
-        self.augment, self.mix, self.flow = map(self._built, (recipe.augmentation, recipe.mixing, recipe.flow))
-        self.update_average = self._built(recipe.average)
+        self.flow, self.update_average = self._built(recipe.flow), self._built(recipe.average)
+        self.feed = Feed(model, self.spec, plan, self.weights[0])
         self.averages = [weight.detach().clone() for weight in self.weights] if recipe.average else []
 
     def _built(self, technique: Technique | None, *more: Any) -> Any:
@@ -129,36 +129,36 @@ class Training:
         precision = self.plan.recipe.precision
         return sibling(precision).lowered(precision, self.model) if precision else contextlib.nullcontext()
 
-    def learn(self, epoch: int, tell: Any) -> None:
+    def learn(self, epoch: int, tell: Tell) -> None:
         """One epoch, counted from 0."""
-        means = Means()
+        means, group = Means(), Means()
         if self.unfreezing:
             self.unfreezing.set_epoch(epoch)
-        group = Means()
         self.optimizer.zero_grad()
         for batch in self.plan.batches(epoch):
-            inputs, targets = self.loaded(batch)
+            if self.noise is not None:
+                self.noise.step = batch.step
+            inputs, targets = self.feed.batch(batch)
             with self.lowered():
                 output, loss = self.computed(inputs, targets)
-            value = loss.item()
-            if not math.isfinite(value):
-                self._refuse(f"the loss is {value}", epoch, batch, inputs, targets)
-            scaled = self.accumulation.weigh(loss, len(batch.rows))
+            measured = self.measured(output, loss, targets)
+            if not math.isfinite(measured["loss"][1]):
+                self._refuse(f"the loss is {measured['loss'][1]}", epoch, batch)
+            scaled = self.accumulation.weigh(loss, len(targets))
             (self.scaler.scale(scaled) if self.scaler else scaled).backward()
-            for mean in (means, group):
-                mean.add(len(batch.rows), loss=value, **self.measured(output, targets))
+            means.add(measured)
+            group.add(measured)
             self.done += 1
-            tell(self.done, f"epoch {epoch + 1}, loss {value:.4g}")
+            tell(self.done, f"epoch {epoch + 1}, loss {measured['loss'][1]:.4g}")
             if batch.due:
                 self.step(epoch, batch, group.of("loss"), inputs)
                 group = Means()
         self.accumulation.drop()
         self.history.note_epoch(epoch, **means.all())
 
-    def step(self, epoch: int, batch: Batch, loss: float, inputs: Sequence[Any]) -> None:
+    def step(self, epoch: int, batch: Batch, loss: float, inputs: Sequence[torch.Tensor]) -> None:
         """The optimizer's step, with all that comes before and after it."""
-        recipe = self.plan.recipe
-        noted = {"loss": loss, "learning_rate": self.rate()}
+        recipe, noted = self.plan.recipe, {"loss": loss, "learning_rate": self.rate()}
         if self.scaler:
             noted["loss_scale"] = self.scaler.get_scale()
             self.scaler.unscale_(self.optimizer)
@@ -170,11 +170,7 @@ class Training:
             wrong = next(name for name, weight in self.named.items() if not finite(weight.grad))
             self._refuse(f"the gradient of {wrong} is not finite", epoch, batch)
         watched = self.watch > 0 and self.steps % self.watch == 0
-        watching = watched and self.flow is not None
-        gradients = (
-            [None if weight.grad is None else weight.grad.clone() for weight in self.weights] if watching else []
-        )
-        before = [weight.detach().clone() for weight in self.weights] if watching else []
+        before = self._before() if watched and self.flow else None
         if recipe.clip:
             clipped = sibling(recipe.clip).clip(recipe.clip, [weight.grad for weight in given], given)
             for weight, gradient in zip(given, clipped, strict=True):
@@ -185,55 +181,29 @@ class Training:
         else:
             self.optimizer.step()
         taken = not scaling or self.scaler.stepped
-        self.history.note_step(self.steps, **noted, gradient_norm=norm if taken else math.nan, skipped=not taken)
-        if taken and watching:
-            self.history.note_flow(self.steps, tuple(self.named), self.flow(gradients, before, self.weights).cpu())
+        if recipe.precision:
+            noted["skipped"] = not taken
+        self.history.note_step(self.steps, **noted, gradient_norm=norm if taken else math.nan)
+        if taken and before:
+            self.history.note_flow(self.steps, tuple(self.named), self.flow(*before, self.weights).cpu())
         if watched and recipe.dead:
             self.history.note_dead(self.steps, sibling(recipe.dead).watch(recipe.dead, self.model, inputs))
         if taken and self.schedule:
             self.schedule.step()
         if taken and self.update_average:
-            taken_before = self.steps - int(sum(self.history.steps["skipped"].values()))
-            self.update_average(self.averages, self.weights, taken_before)
-        self.steps += 1
+            self.update_average(self.averages, self.weights, self.taken)
+        self.steps, self.taken = self.steps + 1, self.taken + taken
         self.optimizer.zero_grad()
+
+    def _before(self) -> tuple[list[torch.Tensor | None], list[torch.Tensor]]:
+        """The gradients and the weights of now, which a step changes."""
+        gradients = [None if weight.grad is None else weight.grad.clone() for weight in self.weights]
+        return gradients, [weight.detach().clone() for weight in self.weights]
 
     def rate(self) -> float:
         """The learning rate of a weight whose share is 1."""
         group = self.optimizer.param_groups[0]
         return float(group["lr"]) / float(group.get("multiplier", 1.0))
-
-    def loaded(self, batch: Batch) -> tuple[list[torch.Tensor], torch.Tensor]:
-        """A batch as tensors, augmented and mixed."""
-        data, recipe, noise = self.plan.data, self.plan.recipe, Noise(self.plan.noise.seed, batch.step)
-        if self.noise is not None:
-            self.noise.step = batch.step
-        inputs, targets = self.tensors(tuple(array[batch.rows] for array in data.arrays()), data.targets[batch.rows])
-        if recipe.augmentation:
-            inputs[0] = self.augmented(inputs[0], noise)
-        if recipe.mixing:
-            height, width = inputs[0].shape[-2:]
-            inputs[0], targets = self.mix(inputs[0], targets, recipe.mixing.draw(noise, len(batch.rows), height, width))
-        return inputs, targets
-
-    def augmented(self, images: torch.Tensor, noise: Noise | None) -> torch.Tensor:
-        """The images as drawn; without draws as for evaluation."""
-        spec, shape = self.plan.recipe.augmentation, (len(images), *images.shape[-2:])
-        result: torch.Tensor = self.augment(images, spec.draw(noise, *shape) if noise else spec.centre(*shape))
-        return result
-
-    def tensors(self, inputs: tuple[np.ndarray, ...], targets: np.ndarray) -> tuple[list[torch.Tensor], torch.Tensor]:
-        """Arrays as tensors in PyTorch's layout, and in the network's precision and device."""
-        if self.spec is not None:
-            declared = (*self.spec.inputs(), self.spec.targets())
-            *given, wanted = (
-                to_tensor(self.model, tensor, {tensor.name: array})
-                for tensor, array in zip(declared, (*inputs, targets), strict=True)
-            )
-            return given, wanted
-        like = self.weights[0]
-        *given, wanted = (torch.from_numpy(np.ascontiguousarray(array)).to(like.device) for array in (*inputs, targets))
-        return [_as(tensor, like) for tensor in given], _as(wanted, like)
 
     def computed(self, inputs: list[torch.Tensor], targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The first output, and the loss."""
@@ -248,31 +218,26 @@ class Training:
             handle.remove()
         return kept[0][0] if isinstance(kept[0], tuple) else kept[0], loss
 
-    def measured(self, output: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
-        """Metrics of a batch by name. Mixed targets count as the class that weighs most."""
-        if not self.plan.classifies():
-            return {}
-        wanted = targets.argmax(-1) if targets.is_floating_point() else targets
-        ignored = getattr(self.plan.recipe.loss, "ignore_index", None)
-        valid = torch.ones_like(wanted, dtype=torch.bool) if ignored is None else wanted != ignored
-        right = (output.detach().argmax(-1) == wanted) & valid
-        return {"accuracy": right.sum().item() / max(1, valid.sum().item())}
+    def measured(self, output: torch.Tensor, loss: torch.Tensor, targets: torch.Tensor) -> Measured:
+        """What a batch gives, by name. Mixed targets count as the class that weighs most."""
+        found = {"loss": (len(targets), loss.item())}
+        if self.plan.classifies():
+            classes = targets.argmax(-1) if targets.is_floating_point() else targets
+            valid = (
+                classes != self.plan.ignored() if self.plan.ignored() is not None else torch.ones_like(classes).bool()
+            )
+            count = int(valid.sum())
+            right = int(((output.argmax(-1) == classes) & valid).sum())
+            found[ACCURACY] = (count, right / max(1, count))
+        return found
 
     @torch.no_grad()
-    def evaluate(self, inputs: Inputs, targets: np.ndarray) -> dict[str, float]:
-        """The loss and the metrics on samples, in evaluation mode, with the averaged weights where there are some."""
+    def evaluate(self) -> dict[str, float]:
+        """Loss and metrics of the held-out samples, in evaluation mode, with the averaged weights if there are some."""
         means = Means()
         with running(self.model, False, None), self.averaged(), self.lowered():
-            for start in range(0, len(targets), self.plan.batch_size):
-                rows = slice(start, start + self.plan.batch_size)
-                given, wanted = self.tensors(tuple(array[rows] for array in several(inputs)), targets[rows])
-                if self.plan.recipe.augmentation:
-                    given[0] = self.augmented(given[0], None)
-                if self.plan.recipe.mixing:
-                    classes = self.plan.recipe.mixing.fields()["num_classes"]
-                    wanted = _as(nn.functional.one_hot(wanted, classes).double(), self.weights[0])
-                output, loss = self.computed(given, wanted)
-                means.add(len(wanted), loss=loss.item(), **self.measured(output, wanted))
+            for inputs, targets in self.feed.held_out():
+                means.add(self.measured(*self.computed(inputs, targets), targets))
         return means.all()
 
     @contextlib.contextmanager
@@ -292,10 +257,8 @@ class Training:
 
     def end(self, epoch: int) -> None:
         """What comes at the end of an epoch: evaluation, the plateau, early stopping."""
-        held_out = self.plan.data.held_out
-        if held_out is not None:
-            found = self.evaluate(*held_out)
-            self.history.note_epoch(epoch, **{f"val_{name}": value for name, value in found.items()})
+        if self.plan.data.held_out is not None:
+            self.history.note_epoch(epoch, **{f"val_{name}": value for name, value in self.evaluate().items()})
         self.epoch = epoch + 1
         recipe, metrics = self.plan.recipe, {name: values[epoch] for name, values in self.history.epochs.items()}
         if recipe.plateau:
@@ -311,14 +274,9 @@ class Training:
         else:
             self._put(self.averages)
 
-    def _refuse(self, what: str, epoch: int, batch: Batch, inputs: Any = None, targets: Any = None) -> None:
+    def _refuse(self, what: str, epoch: int, batch: Batch) -> None:
         place = f"at step {self.steps} (batch {batch.step} in all, of epoch {epoch + 1})"
-        if inputs is None:
-            inputs, targets = self.loaded(batch)
+        inputs, targets = self.feed.batch(batch)
         with self.lowered():
             why = source(self.model, (inputs, targets), lambda: self.computed(inputs, targets))
         raise TrainingError(f"{what} {place}: {why}; {ADVICE}")
-
-
-def _as(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    return tensor.to(like.dtype) if tensor.is_floating_point() else tensor
