@@ -33,7 +33,8 @@ class AttentionMap(layers.Layer):
             scores = scores + ops.where(kept, attention_mask, constant(0.0, scores))
         else:
             kept = attention_mask
-        weights = tf.nn.softmax(ops.where(kept, scores, constant(MASKED_SCORE, scores)), axis=-1)
+        lowest = max(MASKED_SCORE, float(scores.dtype.min))  # half precision does not reach as far
+        weights = tf.nn.softmax(ops.where(kept, scores, constant(lowest, scores)), axis=-1)
         return ops.where(kept, weights, constant(0.0, weights))
 
 

@@ -258,3 +258,18 @@ class Padding(unittest.TestCase):
         if head in ("unit_mean", "mean"):
             self.assertFalse(outputs["pooled"][1].any())
             self.assertTrue(outputs["pooled"][0].any())
+
+
+class HalfPrecision(unittest.TestCase):
+    """A hidden score is one that half precision can hold, and weighs nothing."""
+
+    @parameterized.expand([("float16",), ("bfloat16",)])
+    def test_hidden_keys(self, dtype: str) -> None:
+        scores = generator(0, "scores").standard_normal((2, 3, 4))
+        mask = np.array([True, False, True, True])
+        native = torch_parts.AttentionMap()(torch.tensor(scores, dtype=getattr(torch, dtype)), torch.tensor(mask))
+        layer = keras_parts.AttentionMap(dtype=dtype)
+        other = np.asarray(tf.cast(layer(tf.cast(scores, dtype), tf.constant(mask)), "float64"))
+        for weights in (native.double().numpy(), other):
+            self.assertTrue((weights[..., 1] == 0).all())
+            self.assertTrue((weights[..., [0, 2, 3]] > 0).all())

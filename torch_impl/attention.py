@@ -31,7 +31,8 @@ class AttentionMap(nn.Module):
             scores = scores + attention_mask.masked_fill(masked, 0.0)
         else:
             masked = ~attention_mask
-        return torch.softmax(scores.masked_fill(masked, MASKED_SCORE), dim=-1).masked_fill(masked, 0.0)
+        lowest = max(MASKED_SCORE, torch.finfo(scores.dtype).min)  # half precision does not reach as far
+        return torch.softmax(scores.masked_fill(masked, lowest), dim=-1).masked_fill(masked, 0.0)
 
 
 def attend(
