@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from ..core.data import Data
@@ -27,7 +28,7 @@ from .backend import running, sibling, trainable
 from .course import Course
 from .feeding import Batches, Feed, HeldOut
 from .keeping import Keeping
-from .nonfinite import source
+from .nonfinite import finite, source
 from .observed import Observed
 from .tensorboard import listening
 
@@ -168,7 +169,7 @@ class Training:
         recipe, (norm, rate) = self.plan.recipe, map(float, self.observed.told.numpy())
         taken = int(self.observed.taken.numpy()) > self.taken
         if not taken and self.scaler is self.observed:
-            self.refuse("a gradient is not finite", epoch, batch)
+            self.refuse(f"the gradient of {self._wrong(batch)} is not finite", epoch, batch)
         noted = {"loss": loss, "learning_rate": rate}
         if recipe.precision:
             noted |= {"loss_scale": self.scale, "skipped": not taken}
@@ -187,6 +188,16 @@ class Training:
 
     def _scale(self) -> float:
         return 1.0 if self.scaler is self.observed else float(self.scaler.dynamic_scale.numpy())
+
+    def _wrong(self, batch: Batch) -> str:
+        """The first weight whose gradient is not finite; `fit` does not give gradients to a callback."""
+        inputs, targets = keras.tree.map_structure(ops.convert_to_tensor, self.feed.batch(batch))
+        values = [weight.value for weight in self.weights]
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            loss = self.model.compute_loss(inputs, targets, self.model(inputs, training=True), training=True)
+        gradients = zip(self.named, tape.gradient(loss, values), strict=True)
+        return next((name for name, gradient in gradients if gradient is not None and not finite(gradient)), "a weight")
 
     def refuse(self, what: str, epoch: int, batch: Batch) -> None:
         """Raises TrainingError, with the place and what first gave a number that is not finite."""

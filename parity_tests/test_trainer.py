@@ -17,6 +17,7 @@ from unittest import mock
 
 import keras
 import numpy as np
+import tensorflow as tf
 import torch
 from diglot.core import compare, floor
 from diglot.core.compare import Comparison
@@ -28,6 +29,7 @@ from diglot.core.techniques.gradient_accumulation import GradientAccumulation
 from diglot.core.verdict import Verdict
 from diglot.keras_impl import trainer as keras_trainer
 from diglot.keras_impl.precision import precision
+from diglot.keras_impl.techniques import mixed_precision as keras_precision
 from diglot.keras_impl.techniques.gradient_accumulation import Accumulation as KerasAccumulation
 from diglot.keras_impl.techniques.progressive_unfreezing import ProgressiveUnfreezing
 from diglot.torch_impl import trainer as torch_trainer
@@ -164,7 +166,7 @@ class Killed(unittest.TestCase):
 
     @parameterized.expand([(side,) for side in SIDES])
     def test_same_bits(self, side: str) -> None:
-        recipe, epochs = composed.everything(), 40
+        recipe, epochs = composed.everything(), 24
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, "-m", "parity_tests.composed", side, folder, str(epochs)]
             process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, env={**os.environ, "TERM": "dumb"})
@@ -306,6 +308,24 @@ class NotFinite(unittest.TestCase):
         for one, other in zip(start, weights_of(side, network), strict=True):
             np.testing.assert_array_equal(one, other)
 
+    @parameterized.expand([("torch", "0.weight"), ("keras", "kernel")])
+    def test_the_weight_is_named_whose_gradient_it_is(self, side: str, name: str) -> None:
+        """A huge input to units that are nearly off: the loss is finite, and the gradient of the first kernel is not."""
+        network, data = own_network(side), own_data(held_out=False)
+        data.arrays()[0][:] = 1e200
+        kernels = np.full((FEATURES, 8), 1e-220), np.full((8, CLASSES), 1e150) * np.array([1.0, -1.0, 0.5])
+        if side == "torch":
+            with torch.no_grad():
+                network[0].weight.copy_(torch.tensor(kernels[0].T))
+                network[2].weight.copy_(torch.tensor(kernels[1].T))
+        else:
+            network.set_weights([kernels[0], np.zeros(8), kernels[1], np.zeros(CLASSES)])
+        with self.assertRaises(TrainingError) as caught:
+            diglot.fit(network, data, plain(), epochs=1, batch_size=16)
+        self.assertRegex(
+            str(caught.exception), f"^the gradient of [^ ]*{name} is not finite at step 0 .*: every layer's"
+        )
+
     @parameterized.expand([(side,) for side in SIDES])
     def test_a_batch_with_holes(self, side: str) -> None:
         data = own_data(held_out=False)
@@ -371,5 +391,14 @@ class Refused(unittest.TestCase):
             mock.patch.object(torch, "ones", side_effect=RuntimeError("not implemented for 'Half'")),
             self.assertRaisesRegex(SpecError, "mixed_precision: meta has no float16; set another dtype, or none"),
             mixed_precision.lowered(half, Lacking()),
+        ):
+            pass
+
+    def test_half_precision_that_tensorflow_lacks(self) -> None:
+        lacking = tf.errors.UnimplementedError(None, None, "no kernel")
+        with (
+            mock.patch.object(tf.linalg, "matmul", side_effect=lacking),
+            self.assertRaisesRegex(SpecError, "mixed_precision: TensorFlow has no float16 here; set another dtype"),
+            keras_precision.lowered(technique("mixed_precision"), own_network("keras")),
         ):
             pass

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from ...core.errors import SpecError
 from ...core.technique import Arrays
 from ...core.techniques.mixed_precision import MixedPrecision as Spec
 
@@ -66,7 +67,14 @@ def build(spec: Spec, optimizer: keras.optimizers.Optimizer) -> keras.optimizers
 
 @contextlib.contextmanager
 def lowered(spec: Spec, model: keras.Model) -> Iterator[None]:
-    """Inside, every layer of a float32 model computes in half precision; as before afterwards. float64 stays so."""
+    """Inside, every layer of a float32 model computes in half precision; as before afterwards. float64 stays so.
+
+    Raises SpecError where the model's device does not have the precision.
+    """
+    try:
+        tf.linalg.matmul(tf.ones((1, 1), spec.dtype), tf.ones((1, 1), spec.dtype))
+    except (tf.errors.OpError, TypeError) as error:
+        raise SpecError(f"{spec.name}: TensorFlow has no {spec.dtype} here; set another dtype, or none") from error
     layers = [model, *model._flatten_layers(include_self=False)] if model.variable_dtype == "float32" else []
     before = [layer.dtype_policy for layer in layers]
     try:
