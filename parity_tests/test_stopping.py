@@ -119,6 +119,22 @@ class EarlyStops(unittest.TestCase):
         self.assertTrue(again.step(torch.tensor(METRICS[5]), model))
         self.assertTrue(torch.equal(model.weight, best))
 
+    @parameterized.expand([(0.995, 1.0, 0.005), (0.415, 0.54, 0.125), (0.9, 1.0, 0.1), (0.5, 0.75, 0.125)])
+    def test_ties(self, best: float, value: float, delta: float) -> None:
+        """Both sides decide by best + min_delta; PyTorch's own plateau and Keras's own stopping compute this too."""
+        spec = registry.make("early_stopping", mode="max", min_delta=delta)
+        stopping, callback = torch_stopping.build(spec), keras_stopping.build(spec)
+        for metric in (best, value):
+            stopping.step(metric, line())
+        self.assertEqual(drive(callback, (best, value))[1], stopping.best_epoch)
+        self.assertEqual(stopping.best_epoch == 1, value > best + delta)
+        plateau_spec = registry.make("reduce_on_plateau", mode="max", threshold=delta, threshold_mode="absolute")
+        own = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            torch.optim.SGD(line().parameters()), mode="max", threshold=delta, threshold_mode="abs"
+        )
+        self.assertEqual(plateau_spec.better(value, best), own._is_better(value, best))
+        self.assertEqual(plateau_spec.better(value, best), value > best + delta)
+
     def test_keras_own(self) -> None:
         """The state machine is that of Keras's own class, where the metrics differ by more than float32 sees."""
         rng = generator(0, "early stopping")

@@ -79,7 +79,7 @@ class ReduceOnPlateau(Monitored):
             "mode": "max",
             "factor": 0.25,
             "patience": 0,
-            "threshold": 0.1,
+            "threshold": 0.125,
             "threshold_mode": "absolute",
             "min_rate": 0.002,
         },
@@ -105,11 +105,10 @@ class ReduceOnPlateau(Monitored):
             yield f"a relative threshold of {self.threshold:g} can never be passed; it must be below 1"
 
     def better(self, value: float, best: float) -> bool:
-        """Whether a metric is better than the best so far by the threshold."""
-        step = self.threshold * (best if self.threshold_mode == "relative" else 1)
-        if best == self.worst():
-            return value < best if self.mode == "min" else value > best
-        return value < best - step if self.mode == "min" else value > best + step
+        """Whether a metric is better than the best so far by the threshold; both sides ask this, so ties agree."""
+        step = -self.threshold if self.mode == "min" else self.threshold
+        limit = best * (1 + step) if self.threshold_mode == "relative" else best + step
+        return value < limit if self.mode == "min" else value > limit
 
     def rates(self, metrics: NDArray[Any]) -> list[float]:
         """The rate after each epoch."""
@@ -126,5 +125,5 @@ class ReduceOnPlateau(Monitored):
         return found
 
     def rule(self, case: Arrays) -> Arrays:
-        rates = np.array([self.rates(metrics) for metrics in case["metrics"]])
+        rates = np.array([self.rates(metrics) for metrics in self.sequences(case)])
         return {"rates": rates, "rates resumed": rates[:, self.middle() :]}

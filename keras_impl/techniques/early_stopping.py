@@ -36,8 +36,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
 
     def _is_improvement(self, value: float, best: float | None) -> bool:
         # Keras compares in floatx, and takes a first NaN for the best.
-        best = self.spec.worst() if best is None else best
-        return value < best - self.spec.min_delta if self.mode == "min" else value > best + self.spec.min_delta
+        return self.spec.better(value, self.spec.worst() if best is None else best)
 
     def get_state(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in KEPT}
@@ -79,7 +78,7 @@ def trace(spec: Spec, case: Arrays) -> Arrays:
 
     result: Arrays = {}
     for suffix, resumes in (("", False), (" resumed", True)):
-        waits, bests, stops, weights = zip(*(run(metrics, resumes) for metrics in case["metrics"]), strict=True)
+        waits, bests, stops, weights = zip(*(run(metrics, resumes) for metrics in spec.sequences(case)), strict=True)
         result |= {
             f"waits{suffix}": spec.filled(list(waits)),
             f"best epochs{suffix}": spec.filled(list(bests)),

@@ -48,13 +48,7 @@ class ReduceOnPlateau(keras.callbacks.ReduceLROnPlateau):
 
     def _is_improvement(self, value: float, best: float | None) -> bool:
         # Keras compares in floatx, and takes a first NaN for the best.
-        if best is None:
-            best = self.spec.worst()
-        elif self.spec.threshold_mode == "relative":
-            best *= 1 - self.spec.threshold if self.mode == "min" else 1 + self.spec.threshold
-        else:
-            best += -self.spec.threshold if self.mode == "min" else self.spec.threshold
-        return value < best if self.mode == "min" else value > best
+        return self.spec.better(value, self.spec.worst() if best is None else best)
 
     def get_state(self) -> dict[str, Any]:
         return {"best": self.best, "wait": self.wait, "cooldown_counter": self.cooldown_counter}
@@ -87,7 +81,7 @@ def trace(spec: Spec, case: Arrays) -> Arrays:
         return rates
 
     rates, resumed = [], []
-    for metrics in case["metrics"]:
+    for metrics in spec.sequences(case):
         first = start(spec.START)
         before = run(first, metrics[: spec.middle()])
         second = start(before[-1])

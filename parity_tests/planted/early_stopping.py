@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from diglot.core import registry
 from diglot.core.technique import Arrays
+from diglot.core.techniques.early_stopping import EarlyStopping
 
 from . import TechniqueBug
 
@@ -47,6 +49,15 @@ def any_change(true: Any, spec: Any, case: Arrays) -> Arrays:
 def last_for_best(true: Any, spec: Any, case: Arrays) -> Arrays:
     falling = np.concatenate([case["metrics"][:, :1], np.diff(case["metrics"]).cumsum(axis=1)], axis=1)
     return true(spec.replace(min_delta=0.0), {**case, "metrics": falling})
+
+
+@partial(TechniqueBug, "difference compared with the least change", LARGEST, "torch")
+def difference(true: Any, spec: Any, case: Arrays) -> Arrays:
+    def better(self: Any, value: float, best: float) -> bool:
+        return (best - value if self.mode == "min" else value - best) > self.min_delta
+
+    with mock.patch.object(EarlyStopping, "better", better):
+        return true(spec, case)
 
 
 @partial(TechniqueBug, "less taken for better", LARGEST, "keras")

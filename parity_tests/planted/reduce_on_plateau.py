@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any
+from unittest import mock
 
 from diglot.core import registry
 from diglot.core.technique import Arrays
+from diglot.core.techniques.reduce_on_plateau import ReduceOnPlateau
 
 from . import TechniqueBug
 
@@ -41,6 +43,15 @@ def relative_threshold(true: Any, spec: Any, case: Arrays) -> Arrays:
     return true(spec.replace(threshold_mode="relative"), case)
 
 
+@partial(TechniqueBug, "difference compared with the threshold", LARGEST, "keras")
+def difference(true: Any, spec: Any, case: Arrays) -> Arrays:
+    def better(self: Any, value: float, best: float) -> bool:
+        return (best - value if self.mode == "min" else value - best) > self.threshold
+
+    with mock.patch.object(ReduceOnPlateau, "better", better):
+        return true(spec, case)
+
+
 @partial(TechniqueBug, "less taken for better", LARGEST, "keras")
 def wrong_direction(true: Any, spec: Any, case: Arrays) -> Arrays:
     return true(spec.replace(mode="min"), case)
@@ -59,7 +70,7 @@ def any_change(true: Any, spec: Any, case: Arrays) -> Arrays:
 @partial(TechniqueBug, "best and counter forgotten in a resume", RELATIVE, "keras")
 def forgotten(true: Any, spec: Any, case: Arrays) -> Arrays:
     result = true(spec, case)
-    late = true(spec, {"metrics": case["metrics"][:, spec.middle() :]})["rates"]
+    late = true(spec, {name: array[:, spec.middle() :] for name, array in case.items()})["rates"]
     return {**result, "rates resumed": late}
 
 

@@ -23,8 +23,7 @@ class EarlyStopping:
     def step(self, metrics: Any, model: nn.Module) -> bool:
         value, epoch = self.spec.value(metrics), self.epoch
         self.epoch += 1
-        gain = self.best - value if self.spec.mode == "min" else value - self.best
-        better = gain > self.spec.min_delta
+        better = self.spec.better(value, self.best)
         if better:
             self.best, self.best_epoch, self.wait = value, epoch, 0
         else:
@@ -71,7 +70,7 @@ def trace(spec: Spec, case: Arrays) -> Arrays:
 
     result: Arrays = {}
     for suffix, resumes in (("", False), (" resumed", True)):
-        waits, bests, stops, weights = zip(*(run(metrics, resumes) for metrics in case["metrics"]), strict=True)
+        waits, bests, stops, weights = zip(*(run(metrics, resumes) for metrics in spec.sequences(case)), strict=True)
         result |= {
             f"waits{suffix}": spec.filled(list(waits)),
             f"best epochs{suffix}": spec.filled(list(bests)),

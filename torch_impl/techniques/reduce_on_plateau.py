@@ -33,6 +33,9 @@ class ReduceOnPlateau(torch.optim.lr_scheduler.ReduceLROnPlateau):
     def step(self, metrics: Any, epoch: int | None = None) -> None:
         super().step(self.spec.value(metrics), epoch)
 
+    def _is_better(self, a: float, best: float) -> bool:
+        return self.spec.better(a, best)
+
     def state_dict(self) -> dict[str, Any]:
         # The spec is what the next run is built from, and a file is read without classes of ours.
         return {name: value for name, value in super().state_dict().items() if name != "spec"}
@@ -56,7 +59,7 @@ def trace(spec: Spec, case: Arrays) -> Arrays:
         return rates
 
     rates, resumed = [], []
-    for metrics in case["metrics"]:
+    for metrics in spec.sequences(case):
         first, second = start(), start()
         before = run(*first, metrics[: spec.middle()])
         for part, again in zip(first, second, strict=True):
