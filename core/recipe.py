@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, get_args, get_type_hints
 
+from .clipping import Clipping
 from .errors import SpecError
-from .technique import Technique
+from .loss import Loss
+from .mixing import Mixing
+from .schedule import Schedule
+from .technique import Optimizer, Technique
+from .techniques.augment import Augment
+from .techniques.curriculum import Curriculum
+from .techniques.dead_units import DeadUnits
+from .techniques.early_stopping import EarlyStopping
+from .techniques.exponential_moving_average import ExponentialMovingAverage
+from .techniques.gradient_accumulation import GradientAccumulation
+from .techniques.gradient_flow import GradientFlow
+from .techniques.mixed_precision import MixedPrecision
 from .techniques.parameter_groups import ParameterGroups
 from .techniques.progressive_unfreezing import ProgressiveUnfreezing
+from .techniques.reduce_on_plateau import ReduceOnPlateau
+
+KINDS: dict[type[Technique], str] = {
+    Optimizer: "an optimizer, such as diglot.spec('adam')",
+    Loss: "a loss, such as diglot.spec('cross_entropy')",
+    Schedule: "a schedule, such as diglot.spec('warmup_cosine')",
+    Clipping: "a way of clipping, such as diglot.spec('clip_by_global_norm')",
+    Mixing: "a way of mixing samples, such as diglot.spec('mixup')",
+}
 
 
 @dataclass(frozen=True)
@@ -24,31 +46,32 @@ class Recipe:
     At the end of an epoch the held-out samples are evaluated, with the averaged weights where there are some; then the
     rate may fall by `plateau`, and `stopping` may end the training.
 
-    Raises SpecError for what is no technique; for a schedule together with a plateau, as both set the rate; for two
-    that multiply it; and for mixing with a loss that takes no probabilities.
+    Raises SpecError for what is not of the kind that its place takes; for a schedule together with a plateau, as both
+    set the rate; for two that multiply it; and for mixing with a loss that takes no probabilities.
     """
 
-    optimizer: Technique
-    loss: Technique
-    schedule: Technique | None = None
-    clip: Technique | None = None
-    groups: Technique | None = None
-    unfreezing: Technique | None = None
-    accumulation: Technique | None = None
-    precision: Technique | None = None
-    average: Technique | None = None
-    plateau: Technique | None = None
-    stopping: Technique | None = None
-    augmentation: Technique | None = None
-    mixing: Technique | None = None
-    curriculum: Technique | None = None
-    flow: Technique | None = None
-    dead: Technique | None = None
+    optimizer: Optimizer
+    loss: Loss
+    schedule: Schedule | None = None
+    clip: Clipping | None = None
+    groups: ParameterGroups | None = None
+    unfreezing: ProgressiveUnfreezing | None = None
+    accumulation: GradientAccumulation | None = None
+    precision: MixedPrecision | None = None
+    average: ExponentialMovingAverage | None = None
+    plateau: ReduceOnPlateau | None = None
+    stopping: EarlyStopping | None = None
+    augmentation: Augment | None = None
+    mixing: Mixing | None = None
+    curriculum: Curriculum | None = None
+    flow: GradientFlow | None = None
+    dead: DeadUnits | None = None
 
     def __post_init__(self) -> None:
-        for name, value in self.techniques():
-            if not isinstance(value, Technique):
-                raise SpecError(f"{name} of a recipe must be a technique, such as diglot.spec('adam'), not {value!r}")
+        for field in fields(self):
+            value, optional = getattr(self, field.name), field.default is not MISSING
+            if not (isinstance(value, kind(field.name)) or (value is None and optional)):
+                raise SpecError(_misplaced(field.name, value))
         if self.schedule and self.plateau:
             raise SpecError(f"{self.schedule.name} and {self.plateau.name} both set the rate; leave one of them out")
         if self.mixing and self.loss.fields().get("targets", "probabilities") == "indices":
@@ -56,7 +79,7 @@ class Recipe:
                 f"{self.mixing.name} gives probabilities, and {self.loss.name} takes class indices; "
                 "set its targets='probabilities'"
             )
-        if self.unfreezing and self.groups and self.groups.fields()["multipliers"]:
+        if self.unfreezing and self.groups and self.groups.multipliers:
             names = f"{self.groups.name} and {self.unfreezing.name}"
             raise SpecError(f"{names} both multiply the rate; leave the multipliers to one of them")
 
@@ -69,11 +92,28 @@ class Recipe:
 
     def layout(self) -> ParameterGroups | None:
         """The groups of weights, with the rates of what unfreezes among them."""
-        if not isinstance(self.unfreezing, ProgressiveUnfreezing):
-            return self.groups if isinstance(self.groups, ParameterGroups) else None
-        no_decay = self.groups.fields()["no_decay"] if self.groups else ()
+        if self.unfreezing is None:
+            return self.groups
+        no_decay = self.groups.no_decay if self.groups else ()
         return ParameterGroups(no_decay=no_decay, multipliers=self.unfreezing.multipliers())
 
     def described(self) -> dict[str, Any]:
         """What JSON can hold of it."""
         return {name: {"technique": value.name, **value.fields()} for name, value in self.techniques()}
+
+
+@functools.cache
+def kind(place: str) -> type[Technique]:
+    """The class of what a place of a recipe takes."""
+    hint = get_type_hints(Recipe)[place]
+    found: type[Technique] = (get_args(hint) or (hint,))[0]
+    return found
+
+
+def _misplaced(place: str, value: Any) -> str:
+    """What is wrong with what was given for a place, and where it belongs."""
+    wanted = KINDS.get(kind(place), f"diglot.spec({kind(place).spec_name()!r})")
+    others = [field.name for field in fields(Recipe) if isinstance(value, kind(field.name))]
+    given = value.name if isinstance(value, Technique) else repr(value)
+    hint = f"; that is for `{others[0]}`" if others else ""
+    return f"{place} of a recipe must be {wanted}, not {given}{hint}"
