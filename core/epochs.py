@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .data import Data
-from .errors import SpecError
+from .errors import InputError, SpecError
 from .learning import LearningSpec
 from .noise import Noise
 from .recipe import Recipe
@@ -45,11 +45,17 @@ class Epochs:
     that there is not, and for a curriculum without difficulties.
     """
 
-    def __init__(self, data: Data, recipe: Recipe, epochs: int, batch_size: int, seed: int) -> None:
-        for name, value in (("epochs", epochs), ("batch_size", batch_size)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise SpecError(f"{name} must be a whole number, at least 1, not {value!r}")
+    def __init__(self, data: Data, recipe: Recipe, epochs: int, batch_size: int, seed: int, watch: int = 0) -> None:
+        for name, value, least in (("epochs", epochs, 1), ("batch_size", batch_size, 1), ("watch", watch, 0)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise SpecError(f"{name} must be a whole number, at least {least}, not {value!r}")
+        if not isinstance(data, Data) or not isinstance(recipe, Recipe):
+            raise SpecError("a training needs a diglot.Data and a diglot.Recipe")
+        for technique in (recipe.flow, recipe.dead):
+            if technique and not watch:
+                raise SpecError(f"{technique.name} is noted every `watch` steps, and watch is 0; set it")
         self.data, self.recipe, self.count, self.batch_size = data, recipe, epochs, batch_size
+        self.watch = watch
         self.noise = Noise(seed)
         self.noise.permutation("order", 1)  # a wrong seed is an error of the request
         self.accumulation: GradientAccumulation = recipe.accumulation or GradientAccumulation(micro_batches=1)  # type: ignore[assignment]
@@ -68,8 +74,31 @@ class Epochs:
         return measured if self.data.held_out is None else (*measured, *(f"val_{name}" for name in measured))
 
     def classifies(self) -> bool:
-        """Whether targets are classes, so that an accuracy can be said."""
-        return self.data.targets.dtype.kind in "iu"
+        """Whether the loss is of one class among several, so that an accuracy can be said."""
+        fields = self.recipe.loss.fields()
+        return self.recipe.loss.name == "cross_entropy" or fields.get("form") == "softmax"
+
+    def watched(self, step: int) -> bool:
+        """Whether the gradient flow and the dead units of this step are noted."""
+        return self.watch > 0 and step % self.watch == 0
+
+    def fitting(self, classes: int | None) -> None:
+        """Raises InputError for a class that a network with so many outputs does not have."""
+        held_out = self.data.targets[:0] if self.data.held_out is None else self.data.held_out[1]
+        for what, targets in (("the data", self.data.targets), ("the held-out data", held_out)):
+            if classes is None or not self.classifies() or targets.dtype.kind not in "iu" or not targets.size:
+                continue
+            counted = targets if self.ignored() is None else targets[targets != self.ignored()]
+            for value in (counted.min(initial=0), counted.max(initial=0)):
+                if not 0 <= value < classes:
+                    raise InputError(f"{what} have the class {value}, and the network tells {classes}, from 0 on")
+
+    def counted(self, rows: NDArray[np.int64]) -> int:
+        """How many targets of these samples count."""
+        targets = self.data.targets[rows]
+        if targets.dtype.kind == "f":
+            return int(np.prod(targets.shape[:-1]))
+        return int(targets.size if self.ignored() is None else (targets != self.ignored()).sum())
 
     def ignored(self) -> int | None:
         """The class that the loss does not count, or None."""
@@ -103,6 +132,7 @@ class Epochs:
         shapes = [[list(array.shape[1:]), str(array.dtype)] for array in (*self.data.arrays(), self.data.targets)]
         held_out = 0 if self.data.held_out is None else len(self.data.held_out[1])
         asked = {
+            "data": self.data.digest(),
             "batch_size": self.batch_size,
             "seed": self.noise.seed,
             "samples": len(self.data),

@@ -10,6 +10,7 @@ from keras import ops
 from ..core.epochs import ACCURACY
 
 
+@keras.saving.register_keras_serializable("diglot")
 class Accuracy(keras.metrics.Metric):
     """The share of samples whose class is the largest output. Mixed targets count as the class that weighs most."""
 
@@ -26,6 +27,9 @@ class Accuracy(keras.metrics.Metric):
         valid = ops.ones_like(classes) if self.ignored is None else ops.cast(classes != self.ignored, "int64")
         self.right.assign_add(ops.cast(ops.sum(ops.cast(guess == classes, "int64") * valid), self.right.dtype))
         self.counted.assign_add(ops.cast(ops.sum(valid), self.counted.dtype))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "ignored": self.ignored}
 
     def result(self) -> Any:
         return self.right / ops.maximum(self.counted, 1)

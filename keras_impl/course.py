@@ -50,8 +50,7 @@ class Course(keras.callbacks.Callback):
 
     def measured(self, batch: Batch, found: dict[str, float]) -> Measured:
         """What a batch gave, each over what it counts."""
-        targets, ignored = self.training.plan.data.targets[batch.rows], self.training.plan.ignored()
-        counts = {"loss": len(targets), ACCURACY: targets.size if ignored is None else int((targets != ignored).sum())}
+        counts = {"loss": len(batch.rows), ACCURACY: self.training.plan.counted(batch.rows)}
         return {name: (counts[name], value) for name, value in found.items()}
 
     def on_test_begin(self, logs: Any = None) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from ..core.data import several
+from ..core.data import number, several
 from ..core.epochs import Batch, Epochs
 from ..core.noise import Noise
 from ..core.spec import Spec
@@ -54,6 +54,7 @@ class Feed:
         return self.augment(images, spec.draw(noise, *shape) if noise else spec.centre(*shape))
 
     def _cast(self, array: Any) -> Any:
+        array = number(array)
         return array.astype(self.dtype, copy=False) if array.dtype.kind == "f" else array
 
     def _fed(self, inputs: list[Any], targets: Any) -> tuple[Any, Any]:

@@ -17,7 +17,7 @@ from ..core.resuming import folder_for, same
 if TYPE_CHECKING:
     from .trainer import Training
 
-FILE = "keras.safetensors"
+FILE, NOTE = "keras.safetensors", "note"
 
 
 class Keeping:
@@ -35,7 +35,7 @@ class Keeping:
         return {name: part for name in ("plateau", "stopping") if (part := getattr(training, name)) is not None}
 
     def identity(self) -> dict[str, Any]:
-        shapes = {name: list(weight.shape) for name, weight in self.training.named.items()}
+        shapes = [list(weight.shape) for weight in self.training.weights]
         dtype = self.training.weights[0].dtype
         return {**self.training.plan.identity(), "weights": shapes, "dtype": dtype, "keras": keras.__version__}
 
@@ -52,7 +52,7 @@ class Keeping:
         try:
             with safe_open(path, framework="np") as file:
                 kept = {name: file.get_tensor(name) for name in file.keys()}
-                note = json.loads(file.metadata()["note"])
+            note = json.loads(kept.pop(NOTE).tobytes())
             same(path, note["identity"], self.identity())
             history = History.from_json(note["history"])
         except CheckpointError:
@@ -71,9 +71,10 @@ class Keeping:
         for index, variable in enumerate(training.optimizer.variables):
             variable.assign(kept[f"optimizer.{index}"])
         for name, part in self.parts().items():
-            count = note["parts"][name].pop("arrays", None)
+            state = dict(note["parts"][name])
+            count = state.pop("arrays", None)
             more = {} if count is None else {"best_weights": [kept[f"{name}.{index}"] for index in range(count)]}
-            part.set_state({**note["parts"][name], **more})
+            part.set_state({**state, **more})
         training.history, training.epoch, training.steps = history, note["epoch"], note["steps"]
         training.stopped, training.finished = note["stopped"], ended
         self.last, self.note = kept, note
@@ -107,7 +108,8 @@ class Keeping:
         from safetensors.numpy import save
 
         with replacing(self.folder / FILE) as file:
-            file.write(save(self.last, {"note": json.dumps(self.note)}))
+            # A file's own header may not be as long as a history grows.
+            file.write(save({**self.last, NOTE: np.frombuffer(json.dumps(self.note).encode(), np.uint8)}))
 
     def _arrays(self, name: str, values: Any) -> dict[str, Any]:
         return {f"{name}.{index}": np.array(value, order="C") for index, value in enumerate(values)}

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ..core.errors import ADVICE
 from .backend import walk
 
 
@@ -21,14 +22,25 @@ def finite(values: Any) -> bool:
     return True
 
 
+def norm_of(gradients: list[Any]) -> Any:
+    """The norm of all elements together. It is finite where they are, also where their squares are not."""
+    norm = tf.linalg.global_norm(gradients)
+
+    def scaled() -> Any:
+        largest = tf.reduce_max(tf.stack([tf.reduce_max(tf.abs(gradient)) for gradient in gradients]))
+        return largest * tf.linalg.global_norm([gradient / largest for gradient in gradients])
+
+    return tf.cond(tf.math.is_finite(norm), lambda: norm, scaled)  # NaN and infinity over infinity stay what they are
+
+
 def source(model: keras.Model, inputs: Any, again: Callable[[], Any]) -> str:
     """What first gives a number that is not finite when the network computes `again`, in words."""
     if not finite(inputs):
-        return "the batch itself holds numbers that are not finite"
+        return "the batch itself holds numbers that are not finite; mend the samples, or leave them out"
     paths = {id(layer): name for name, layer in walk(model)}
     for variable in model.trainable_variables:
         if not finite(variable.value):
-            return f"the weight {variable.path} is not finite before the step"
+            return f"the weight {variable.path} is not finite before the step; begin with weights that are"
     found: list[str] = []
 
     def shadow(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
@@ -51,4 +63,5 @@ def source(model: keras.Model, inputs: Any, again: Callable[[], Any]) -> str:
             vars(layer).pop("call", None)
         for variable, value in kept:
             variable.assign(value)
-    return f"the first layer that gives one is {found[0]}" if found else "every layer's output is finite"
+    told = f"the first layer that gives one is {found[0]}" if found else "every layer's output is finite"
+    return f"{told}; {ADVICE}"

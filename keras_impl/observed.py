@@ -13,6 +13,7 @@ from ..core import registry
 from ..core.history import STATISTICS
 from ..core.technique import Technique
 from .backend import sibling
+from .nonfinite import norm_of
 from .wrapping import Wrapper
 
 
@@ -57,7 +58,7 @@ class Observed(Wrapper):
         # An embedding's gradient may hold several rows for one index, which must be added up first.
         given = [(tf.convert_to_tensor(gradient), variable) for gradient, variable in pairs if gradient is not None]
         gradients, variables = [gradient for gradient, _ in given], [variable for _, variable in given]
-        norm = tf.linalg.global_norm(gradients)
+        norm = norm_of(gradients)
         rate = ops.cast(self.learning_rate, self.told.dtype)
         self.told.assign(ops.stack([ops.cast(norm, self.told.dtype), rate]))
         tf.cond(tf.math.is_finite(norm), lambda: self._take(gradients, variables), lambda: None)

@@ -17,7 +17,7 @@ from keras import ops
 
 from ..core.data import Data
 from ..core.epochs import Batch, Epochs, taught
-from ..core.errors import ADVICE, TrainingError
+from ..core.errors import InputError, SpecError, TrainingError
 from ..core.history import History
 from ..core.noise import Noise
 from ..core.progress import told
@@ -49,6 +49,8 @@ def fit(
 ) -> History:
     """Train a network, Diglot's or any other, and give the numbers of every step and epoch.
 
+    The model is compiled anew, and left with the recipe's optimizer and loss.
+
     The order of the samples and every augmentation are drawn by `seed`, the same on both sides; with `shared`, so are
     the dropout masks of a network of Diglot's. With a `folder`, a checkpoint is written after every epoch, and the same
     call goes on after an interruption, to the same bits. Every `watch` steps the gradient flow and the dead units are
@@ -59,10 +61,10 @@ def fit(
     folder that holds another training; TrainingError where the loss or a gradient is not finite: the last checkpoint is
     then still there.
     """
-    plan = Epochs(data, recipe, epochs, batch_size, seed)
+    plan = Epochs(data, recipe, epochs, batch_size, seed, watch)
     noise = Noise(seed) if shared else None
     with running(model, noise):
-        training = Training(model, plan, noise, watch)
+        training = Training(model, plan, noise)
         keeping = Keeping(training, folder)
         first = keeping.resume()
         total = sum(len(plan.batches(epoch)) for epoch in range(first, epochs))
@@ -89,8 +91,8 @@ def fit(
 class Training:
     """A network in training, with all that moves beside it."""
 
-    def __init__(self, model: keras.Model, plan: Epochs, noise: Noise | None, watch: int) -> None:
-        self.model, self.plan, self.noise, self.watch = model, plan, noise, watch
+    def __init__(self, model: keras.Model, plan: Epochs, noise: Noise | None) -> None:
+        self.model, self.plan, self.noise = model, plan, noise
         self.spec = taught(model)
         self.history, self.epoch, self.done, self.steps = History(), 0, 0, 0
         self.stopped = self.finished = False
@@ -113,8 +115,18 @@ class Training:
 
     def _named(self) -> dict[str, Any]:
         if self.spec is not None:
+            self.plan.fitting(self.spec.outputs()[0].shape[-1])
             return {weight.name: variable for weight, variable in trainable(self.model, self.spec).items()}
-        return {variable.path: variable for variable in self.model.trainable_variables}
+        if not self.model.built:
+            raise SpecError(f"{self.model.name} is not built yet; give it an Input, or call it on a batch first")
+        variables = self.model.trainable_variables
+        if not variables:
+            raise SpecError(f"{self.model.name} has no weight that trains; let some be trainable")
+        outputs = getattr(self.model, "outputs", None) or [None]  # a model of a class does not say
+        if len(outputs) > 1:
+            raise InputError(f"{self.model.name} gives {len(outputs)} outputs, and a loss takes one")
+        self.plan.fitting(None if outputs[0] is None else outputs[0].shape[-1])
+        return dict(zip(names([variable.path for variable in variables]), variables, strict=True))
 
     def _optimizer(self, recipe: Recipe) -> keras.optimizers.Optimizer:
         layout, told = recipe.layout(), self._told(recipe)
@@ -152,7 +164,9 @@ class Training:
             try:
                 yield
             finally:
-                self.model.train_function = self.model.test_function = self.model.predict_function = None
+                for weight in self.weights:
+                    weight.trainable = True
+                self.model.compile(self.observed.inner, loss, **options)
 
     def expect(self, batch: Batch) -> None:
         """The next batch is this one."""
@@ -162,7 +176,7 @@ class Training:
         if self.optimizer is not self.scaler:
             self.optimizer.expect(len(batch.rows), batch.due)
         if self.plan.recipe.flow:
-            self.observed.watch.assign(self.watched())
+            self.observed.watch.assign(self.plan.watched(self.steps))
 
     def step(self, epoch: int, batch: Batch, loss: float) -> None:
         """Note the optimizer's step that ended with this batch."""
@@ -174,17 +188,13 @@ class Training:
         if recipe.precision:
             noted |= {"loss_scale": self.scale, "skipped": not taken}
         self.history.note_step(self.steps, **noted, gradient_norm=norm if taken else math.nan)
-        if taken and recipe.flow and self.watched():
+        if taken and recipe.flow and self.plan.watched(self.steps):
             self.history.note_flow(self.steps, tuple(self.named), self.observed.flows.numpy())
-        if recipe.dead and self.watched():
+        if recipe.dead and self.plan.watched(self.steps):
             inputs, _ = self.feed.batch(batch)
             given = inputs if isinstance(inputs, tuple) else (inputs,)
             self.history.note_dead(self.steps, sibling(recipe.dead).watch(recipe.dead, self.model, given))
         self.steps += 1
-
-    def watched(self) -> bool:
-        """Whether this is a step whose gradient flow and dead units are noted."""
-        return self.watch > 0 and self.steps % self.watch == 0
 
     def _scale(self) -> float:
         return 1.0 if self.scaler is self.observed else float(self.scaler.dynamic_scale.numpy())
@@ -205,7 +215,7 @@ class Training:
         inputs, targets = self.feed.batch(batch)
         given = keras.tree.map_structure(ops.convert_to_tensor, inputs)
         why = source(self.model, (inputs, targets), lambda: self.model(given, training=True))
-        raise TrainingError(f"{what} {place}: {why}; {ADVICE}")
+        raise TrainingError(f"{what} {place}: {why}")
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
@@ -246,3 +256,11 @@ class Training:
             self.stopping.on_train_end()
         else:
             self.put(self.observed.averages)
+
+
+def names(paths: list[str]) -> list[str]:
+    """Paths without the model's own name, which depends on what was built before; one that comes again is numbered."""
+    parts = [path.split("/") for path in paths]
+    common = all(len(part) > 2 and part[0] == parts[0][0] for part in parts)
+    found = ["/".join(part[1:] if common else part) for part in parts]
+    return [name if found.count(name) == 1 else f"{name}#{found[:at].count(name) + 1}" for at, name in enumerate(found)]

@@ -40,7 +40,7 @@ def everything(**others: Any) -> Recipe:
         "unfreezing": technique("progressive_unfreezing", patterns=("head.*", "*"), epochs=(1,)),
         "accumulation": technique("gradient_accumulation", micro_batches=2),
         "precision": technique("mixed_precision", growth_interval=4),
-        "average": technique("exponential_moving_average", decay=0.75),
+        "average": technique("exponential_moving_average", decay=0.75, warmup=True),
         "stopping": technique("early_stopping", patience=2, monitor="val_loss"),
         "augmentation": technique(
             "augment", crop_size=8, padding=1, scale=0.0625, mean=(0.25,), deviation=(0.5,), horizontal_flip=False

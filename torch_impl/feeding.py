@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..core.data import several
+from ..core.data import number, several
 from ..core.epochs import Batch, Epochs
 from ..core.noise import Noise
 from ..core.spec import Spec
@@ -60,11 +60,11 @@ class Feed:
         """Arrays as tensors in PyTorch's layout, and in the network's precision and device."""
         if self.spec is not None:
             declared = zip((*self.spec.inputs(), self.spec.targets()), (*inputs, targets), strict=True)
-            *given, wanted = (to_tensor(self.model, tensor, {tensor.name: array}) for tensor, array in declared)
+            *given, wanted = (to_tensor(self.model, tensor, {tensor.name: number(array)}) for tensor, array in declared)
             return given, wanted
         *given, wanted = map(self._own, (*inputs, targets))
         return given, wanted
 
     def _own(self, array: Any) -> torch.Tensor:
-        tensor = torch.from_numpy(np.ascontiguousarray(array)).to(self.like.device)
+        tensor = torch.from_numpy(np.ascontiguousarray(number(array))).to(self.like.device)
         return tensor.to(self.like.dtype) if tensor.is_floating_point() else tensor

@@ -69,7 +69,7 @@ class Keeping:
             average.copy_(value)
         torch.set_rng_state(kept["random"])
         if torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(kept["random of the GPUs"])
+            torch.cuda.set_rng_state_all(kept["random of the GPUs"][: torch.cuda.device_count()])
         training.history, training.epoch = history, note["epoch"]
         training.steps, training.taken = note["steps"], note["taken"]
         training.stopped, training.finished = note["stopped"], ended and "final" in kept

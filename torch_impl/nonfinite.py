@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..core.errors import ADVICE
+
 
 def finite(values: Any) -> bool:
     """Whether all numbers in a tensor, or in tensors within tuples, lists and dictionaries, are finite."""
@@ -18,13 +20,22 @@ def finite(values: Any) -> bool:
     return all(map(finite, values)) if isinstance(values, tuple | list) else True
 
 
+def norm_of(gradients: list[torch.Tensor]) -> float:
+    """The norm of all elements together. It is finite where they are, also where their squares are not."""
+    norm = torch.nn.utils.get_total_norm(gradients)
+    if not torch.isfinite(norm) and finite(gradients):
+        largest = torch.stack([gradient.abs().max() for gradient in gradients]).max()
+        norm = largest * torch.nn.utils.get_total_norm([gradient / largest for gradient in gradients])
+    return norm.item()
+
+
 def source(model: nn.Module, inputs: Any, again: Callable[[], Any]) -> str:
     """What first gives a number that is not finite when the network computes `again`, in words."""
     if not finite(inputs):
-        return "the batch itself holds numbers that are not finite"
+        return "the batch itself holds numbers that are not finite; mend the samples, or leave them out"
     for name, tensor in model.named_parameters():
         if not finite(tensor):
-            return f"the weight {name} is not finite before the step"
+            return f"the weight {name} is not finite before the step; begin with weights that are"
     found: list[str] = []
 
     def hook(name: str) -> Callable[..., None]:
@@ -44,4 +55,5 @@ def source(model: nn.Module, inputs: Any, again: Callable[[], Any]) -> str:
             handle.remove()
         for name, buffer in model.named_buffers():
             buffer.data.copy_(kept[name])
-    return f"the first layer that gives one is {found[0]}" if found else "every layer's output is finite"
+    told = f"the first layer that gives one is {found[0]}" if found else "every layer's output is finite"
+    return f"{told}; {ADVICE}"

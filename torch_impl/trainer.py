@@ -13,7 +13,7 @@ from torch import nn
 
 from ..core.data import Data
 from ..core.epochs import ACCURACY, Batch, Epochs, taught
-from ..core.errors import ADVICE, TrainingError
+from ..core.errors import InputError, SpecError, TrainingError
 from ..core.history import History
 from ..core.means import Means, Measured
 from ..core.noise import Noise
@@ -23,7 +23,7 @@ from ..core.technique import Technique
 from .backend import loss_of, running, sibling, trainable
 from .feeding import Feed
 from .keeping import Keeping
-from .nonfinite import finite, source
+from .nonfinite import finite, norm_of, source
 from .tensorboard import listening
 
 
@@ -53,8 +53,8 @@ def fit(
     folder that holds another training; TrainingError where the loss or a gradient is not finite: the last checkpoint is
     then still there.
     """
-    plan = Epochs(data, recipe, epochs, batch_size, seed)
-    training = Training(model, plan, shared, watch)
+    plan = Epochs(data, recipe, epochs, batch_size, seed, watch)
+    training = Training(model, plan, shared)
     keeping = Keeping(training, folder)
     first = keeping.resume()
     total = sum(len(plan.batches(epoch)) for epoch in range(first, epochs))
@@ -74,8 +74,8 @@ def fit(
 class Training:
     """A network in training, with all that moves beside it."""
 
-    def __init__(self, model: nn.Module, plan: Epochs, shared: bool, watch: int) -> None:
-        self.model, self.plan, self.watch = model, plan, watch
+    def __init__(self, model: nn.Module, plan: Epochs, shared: bool) -> None:
+        self.model, self.plan = model, plan
         self.spec = taught(model)
         self.noise = Noise(plan.noise.seed) if shared else None
         self.history, self.epoch, self.done, self.steps, self.taken = History(), 0, 0, 0, 0
@@ -83,6 +83,7 @@ class Training:
         recipe = plan.recipe
         self.named = self._named()
         self.weights = list(self.named.values())
+        plan.fitting(self.spec.outputs()[0].shape[-1] if self.spec else None)
         self.optimizer = self._optimizer(recipe)
         self.loss = sibling(recipe.loss).build(recipe.loss)
         self.accumulation = sibling(plan.accumulation).build(plan.accumulation, self.optimizer)
@@ -101,7 +102,10 @@ class Training:
     def _named(self) -> dict[str, torch.Tensor]:
         if self.spec is not None:
             return {weight.name: tensor for weight, tensor in trainable(self.model, self.spec).items()}
-        return {name: tensor for name, tensor in self.model.named_parameters() if tensor.requires_grad}
+        found = {name: tensor for name, tensor in self.model.named_parameters() if tensor.requires_grad}
+        if not found:
+            raise SpecError(f"{type(self.model).__name__} has no weight that trains; let some require a gradient")
+        return found
 
     def _optimizer(self, recipe: Recipe) -> torch.optim.Optimizer:
         layout, told = recipe.layout(), self._told(recipe)
@@ -121,9 +125,13 @@ class Training:
 
     @contextlib.contextmanager
     def prepared(self) -> Iterator[None]:
-        """In training mode, with shared draws if there are some; as before afterwards."""
+        """In training mode, with shared draws if there are some; as before afterwards, and nothing is frozen."""
         with running(self.model, True, self.noise):
-            yield
+            try:
+                yield
+            finally:
+                for weight in self.weights:
+                    weight.requires_grad_(True)
 
     def lowered(self) -> Any:
         precision = self.plan.recipe.precision
@@ -164,12 +172,12 @@ class Training:
             self.scaler.unscale_(self.optimizer)
         self.accumulation.average()
         given = [weight for weight in self.weights if weight.grad is not None]
-        norm = torch.nn.utils.get_total_norm([weight.grad for weight in given]).item()
+        norm = norm_of([weight.grad for weight in given])
         scaling = self.scaler is not None and self.scaler.is_enabled()
         if not math.isfinite(norm) and not scaling:
             wrong = next(name for name, weight in self.named.items() if not finite(weight.grad))
             self._refuse(f"the gradient of {wrong} is not finite", epoch, batch)
-        watched = self.watch > 0 and self.steps % self.watch == 0
+        watched = self.plan.watched(self.steps)
         before = self._before() if watched and self.flow else None
         if recipe.clip:
             clipped = sibling(recipe.clip).clip(recipe.clip, [weight.grad for weight in given], given)
@@ -209,6 +217,12 @@ class Training:
         """The first output, and the loss."""
         if self.spec is None:
             output = self.model(*inputs)
+            if not isinstance(output, torch.Tensor):
+                raise InputError(
+                    f"{type(self.model).__name__} gives a {type(output).__name__}, and a loss takes one tensor"
+                )
+            if not self.done:
+                self.plan.fitting(output.shape[-1])
             return output, self.loss(output, targets)
         kept: list[Any] = []
         handle = self.model.register_forward_hook(lambda module, args, output: kept.append(output))
@@ -220,7 +234,7 @@ class Training:
 
     def measured(self, output: torch.Tensor, loss: torch.Tensor, targets: torch.Tensor) -> Measured:
         """What a batch gives, by name. Mixed targets count as the class that weighs most."""
-        found = {"loss": (len(targets), loss.item())}
+        found = {"loss": (len(output), loss.item())}
         if self.plan.classifies():
             classes = targets.argmax(-1) if targets.is_floating_point() else targets
             valid = (
@@ -279,4 +293,4 @@ class Training:
         inputs, targets = self.feed.batch(batch)
         with self.lowered():
             why = source(self.model, (inputs, targets), lambda: self.computed(inputs, targets))
-        raise TrainingError(f"{what} {place}: {why}; {ADVICE}")
+        raise TrainingError(f"{what} {place}: {why}")
