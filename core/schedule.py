@@ -30,6 +30,10 @@ class Schedule(Technique):
         """The step by which the schedule has shown all that it does."""
         raise TypeError(f"{self.name} does not say how long it is tried")
 
+    def warmup(self) -> int:
+        """The steps in which the rate rises to its peak, which a training should outlast."""
+        return 0
+
     def case(self, rng: np.random.Generator) -> Arrays:
         """The steps, from 0 to a few beyond the last change."""
         return {"steps": np.arange(self.horizon() + self.BEYOND)}

@@ -23,6 +23,10 @@ def mixed_targets(spec: Mixing, targets: Any, parameters: Arrays, like: Any) -> 
 
 
 def trace_mixing(build: Callable[..., Any], spec: Mixing, case: Arrays) -> Arrays:
-    """The images and the targets, mixed."""
-    images, targets = build(spec)(tf.convert_to_tensor(case["images"]), case["targets"], spec.drawn(case))
-    return {"images": images.numpy(), "targets": targets.numpy()}
+    """The images, what other samples there are, and the targets, mixed."""
+    result: Arrays = {}
+    for name, array in case.items():
+        if name != "targets":
+            samples, targets = build(spec)(tf.convert_to_tensor(array), case["targets"], spec.drawn(case))
+            result |= {name: samples.numpy(), "targets": targets.numpy()}
+    return result

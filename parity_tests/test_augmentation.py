@@ -163,7 +163,7 @@ class Mixed(unittest.TestCase):
         mix, drawn = module(spec, side).build(spec), spec.draw(Noise(5), 20, 32, 32)
         with self.assertRaises(InputError) as caught:
             mix(native(side, PICTURES), labels, drawn)
-        self.assertIn(f"{name}: images must be float, not ", str(caught.exception))
+        self.assertIn(f"{name}: samples must be float, not ", str(caught.exception))
         labels = torch.tensor(labels) if side == "torch" else labels
         for wrong in (10, -1):
             with self.assertRaises(InputError) as caught:
@@ -172,6 +172,52 @@ class Mixed(unittest.TestCase):
             self.assertEqual(str(caught.exception), sentence)
         with self.assertRaises(InputError) as caught:
             mix(native(side, PICTURES[:6].astype("float32")), labels[:6], drawn)
-        self.assertIn(
-            f"{name}: there are 6 images, 6 targets and draws for 20 samples; draw anew", str(caught.exception)
-        )
+        self.assertIn(f"{name}: there are 6 samples, 6 targets and draws for 20; draw anew", str(caught.exception))
+
+    @parameterized.expand([(axes, side) for axes in range(1, 6) for side in backend.SIDES])
+    def test_mixup_of_any_rank(self, axes: int, side: str) -> None:
+        """Samples that are no pictures, in the layout that they have, each by its own weight."""
+        spec, classes = registry.make("mixup_per_sample"), np.arange(6)
+        drawn = spec.draw(Noise(5), 6)
+        samples = Noise(6).normal("samples", (6, 2, 3, 2, 2)[:axes])
+        given = (torch.tensor(samples), torch.tensor(classes)) if side == "torch" else (samples, classes)
+        found, _ = module(spec, side).build(spec)(*given, drawn)
+        rows = zip(samples, samples[drawn["partner"]], drawn["weight"], strict=True)
+        wanted = np.stack([weight * one + (1 - weight) * other for one, other, weight in rows])
+        self.assertEqual(agreement(np.asarray(found), wanted).verdict, "equal")
+
+    def test_draws_need_no_size(self) -> None:
+        one, other = (registry.make("mixup").draw(Noise(5), 20, *size) for size in ((), (32, 32)))
+        self.assertTrue(all(np.array_equal(one[key], other[key]) for key in one))
+
+    @parameterized.expand([("cutmix",), ("augment",)])
+    def test_no_size(self, name: str) -> None:
+        with self.assertRaises(InputError) as caught:
+            registry.make(name).draw(Noise(5), 20)
+        sentence = f"{name} draws for pictures, and needs their height and width; give both, or leave {name} out"
+        self.assertEqual(str(caught.exception), sentence)
+
+    @parameterized.expand([(name, side) for name in ("cutmix", "augment") for side in backend.SIDES])
+    def test_no_pictures(self, name: str, side: str) -> None:
+        spec = registry.make(name)
+        build, drawn = module(spec, side).build(spec), spec.draw(Noise(5), 20, 32, 32)
+        for shape in ((20, 5), (20, 7, 5), (20, 2, 2, 2, 2)):
+            samples, labels = np.zeros(shape, "float32"), np.zeros(20, int)
+            given = (torch.tensor(samples), torch.tensor(labels)) if side == "torch" else (samples, labels)
+            with self.assertRaises(InputError) as caught:
+                build(*given, drawn) if name == "cutmix" else build(given[0], drawn)
+            sentence = f"{name} takes pictures, of the four axes batch, height, width and channels, and this input has"
+            self.assertIn(f"{sentence} the shape {shape}", str(caught.exception))
+
+    def test_probabilities_of_held_out_classes(self) -> None:
+        spec = registry.make("mixup", num_classes=3)
+        np.testing.assert_array_equal(spec.probabilities(np.array([2, 0])), [[0, 0, 1], [1, 0, 0]])
+        self.assertEqual(spec.probabilities(np.zeros((0,), int)).shape, (0, 3))
+        for wrong in (np.array([0, 3]), np.array([0, -1])):
+            with self.assertRaises(InputError) as caught:
+                spec.probabilities(wrong)
+            sentence = f"mixup: there is a target {wrong[1]}, and the classes are 0 to 2; set num_classes"
+            self.assertEqual(str(caught.exception), sentence)
+        with self.assertRaises(InputError) as caught:
+            spec.probabilities(np.zeros(2))
+        self.assertEqual(str(caught.exception), "mixup: targets must be classes, whole numbers, not float64")

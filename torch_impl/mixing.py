@@ -24,7 +24,12 @@ def mixed_targets(spec: Mixing, targets: torch.Tensor, parameters: Arrays, like:
 
 
 def trace_mixing(build: Callable[..., Any], spec: Mixing, case: Arrays) -> Arrays:
-    """The images and the targets, mixed."""
-    images = torch.tensor(to_native(case["images"], IMAGE))
-    images, targets = build(spec)(images, torch.tensor(case["targets"]), spec.drawn(case))
-    return {"images": to_canonical(images.numpy(), IMAGE), "targets": targets.numpy()}
+    """The images, what other samples there are, and the targets, mixed."""
+    result: Arrays = {}
+    for name, array in case.items():
+        if name != "targets":
+            axes = IMAGE if array.ndim == 4 else "batch features"
+            samples, targets = torch.tensor(to_native(array, axes)), torch.tensor(case["targets"])
+            samples, targets = build(spec)(samples, targets, spec.drawn(case))
+            result |= {name: to_canonical(samples.numpy(), axes), "targets": targets.numpy()}
+    return result

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import InputError
 from ..field import channels, flag, positive, whole
 from ..noise import Noise
+from ..pictures import require_size
 from ..technique import Arrays, Technique
 
 
@@ -35,8 +36,9 @@ class Augment(Technique):
         scale: factor on the pixel's value.
         mean, deviation: of each channel, after scaling.
 
-    Raises SpecError for a deviation that is not above 0; InputError for draws of another batch, for a crop larger than
-    the padded picture, and for pictures that have not as many channels as `mean`.
+    Raises SpecError for a deviation that is not above 0; InputError for what is no picture, (batch, height, width,
+    channels), for draws of another batch, for a crop larger than the padded picture, and for pictures that have not as
+    many channels as `mean`.
 
     Frameworks differ: torchvision draws one crop for a whole batch tensor, and one for each picture only in a loader.
     Keras's `RandomCrop` does not pad, draws one corner for a whole batch, and crops the centre in evaluation;
@@ -64,7 +66,7 @@ class Augment(Technique):
         if min(self.deviation) <= 0:
             yield f"deviation {self.deviation} must be above 0 in every channel"
 
-    def draw(self, noise: Noise, batch: int, height: int, width: int) -> Arrays:
+    def draw(self, noise: Noise, batch: int, height: int | None = None, width: int | None = None) -> Arrays:
         """`top`, `left` and `flip` (batch) for pictures of this size."""
         rows, columns = self.room(height, width)
         flip = noise.uniform("augment flip", (batch,)) < 0.5
@@ -74,14 +76,15 @@ class Augment(Technique):
             "flip": flip & self.horizontal_flip,
         }
 
-    def centre(self, batch: int, height: int, width: int) -> Arrays:
+    def centre(self, batch: int, height: int | None = None, width: int | None = None) -> Arrays:
         """The middle of each picture, which is not mirrored: for evaluation."""
         rows, columns = self.room(height, width)
         flip = np.zeros(batch, bool)
         return {"top": np.full(batch, rows // 2), "left": np.full(batch, columns // 2), "flip": flip}
 
-    def room(self, height: int, width: int) -> tuple[int, int]:
+    def room(self, height: int | None, width: int | None) -> tuple[int, int]:
         """By how many rows and columns the padded picture is larger than the crop."""
+        height, width = require_size("augment", height, width)
         rows, columns = (size + 2 * self.padding - self.crop_size for size in (height, width))
         if min(rows, columns) < 0:
             raise InputError(

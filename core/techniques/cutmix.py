@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..field import flag, positive, whole
 from ..mixing import Mixing
 from ..noise import Noise
+from ..pictures import require_size
 from ..technique import Arrays
 
 
@@ -35,8 +36,8 @@ class Cutmix(Mixing):
     Departs from paper: a box that reaches over the border is cut there, and `weight` is 1 minus the area that is left
     of it, as in the authors' code; eq. 1 has lambda itself. Half a side is rounded down, as in that code.
 
-    Raises InputError for images that are not float, and for images, targets and draws that are not of one batch,
-    and for a target that is not among the classes.
+    Raises InputError for what is no picture, (batch, height, width, channels); for samples that are not float; for
+    samples, targets and draws that are not of one batch; and for a target that is not among the classes.
 
     Frameworks differ: PyTorch has none, and torchvision's pairs each sample with the one before. Keras's `CutMix` layer
     draws a box for each sample.
@@ -50,8 +51,9 @@ class Cutmix(Mixing):
     CHECKED = ("cutmix", *PRESETS)
     NATIVE: ClassVar[dict[str, str]] = {"keras": "keras.layers.CutMix"}
 
-    def draw(self, noise: Noise, batch: int, height: int, width: int) -> Arrays:
+    def draw(self, noise: Noise, batch: int, height: int | None = None, width: int | None = None) -> Arrays:
         """`weight` (batch), `partner` (batch) and `box` (batch, 4)."""
+        height, width = require_size(self.name, height, width)
         drawn = super().draw(noise, batch, height, width)
         sizes = np.array([height, width])
         centres = noise.uniform(f"{self.name} centre", (batch if self.per_sample else 1, 2)) * sizes

@@ -59,5 +59,8 @@ class InverseSquareRoot(Schedule):
         rising, falling = number / math.sqrt(self.warmup_steps**3), 1 / math.sqrt(number)
         return self.factor / math.sqrt(self.d_model) * min(rising, falling)
 
+    def warmup(self) -> int:
+        return self.warmup_steps
+
     def horizon(self) -> int:
         return 4 * self.warmup_steps

@@ -92,5 +92,8 @@ class OneCycle(Schedule):
         share = (1 - math.cos(math.pi * share)) / 2 if self.annealing == "cosine" else share
         return one + (other - one) * share
 
+    def warmup(self) -> int:
+        return math.floor(self.pct_start * self.total_steps)
+
     def horizon(self) -> int:
         return self.total_steps

@@ -69,5 +69,8 @@ class WarmupCosine(Schedule):
         """The steps of the cosine."""
         return max(1, self.total_steps - self.warmup_steps)
 
+    def warmup(self) -> int:
+        return self.warmup_steps
+
     def horizon(self) -> int:
         return self.total_steps

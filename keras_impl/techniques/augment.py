@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from ...core.pictures import require_pictures
 from ...core.technique import Arrays
 from ...core.techniques.augment import Augment as Spec
 from ..exact import constant
@@ -15,6 +16,7 @@ from ..exact import constant
 
 def crop(spec: Spec, images: Any, parameters: Arrays) -> Any:
     """The pixels of each crop, mirrored where it is drawn so, of the pictures' own type."""
+    require_pictures("augment", images.shape)
     batch, height, width, channels = images.shape
     spec.require(parameters, batch, height, width, channels)
     border = (spec.padding, spec.padding)

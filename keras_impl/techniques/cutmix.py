@@ -8,6 +8,7 @@ from typing import Any
 from keras import ops
 
 from ...core.mixing import require_batch
+from ...core.pictures import require_pictures
 from ...core.technique import Arrays
 from ...core.techniques.cutmix import Cutmix as Spec
 from ..mixing import mixed_targets, trace_mixing
@@ -15,6 +16,7 @@ from ..mixing import mixed_targets, trace_mixing
 
 def build(spec: Spec) -> Callable[..., tuple[Any, Any]]:
     def mix(images: Any, targets: Any, parameters: Arrays) -> tuple[Any, Any]:
+        require_pictures("cutmix", images.shape)
         require_batch("cutmix", parameters, images, targets)
         images = ops.convert_to_tensor(images)
         inside = boxes(parameters, images)[..., None]  # (batch, height, width, 1)

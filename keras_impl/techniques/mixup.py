@@ -17,8 +17,8 @@ def build(spec: Spec) -> Callable[..., tuple[Any, Any]]:
     def mix(images: Any, targets: Any, parameters: Arrays) -> tuple[Any, Any]:
         require_batch("mixup", parameters, images, targets)
         images = ops.convert_to_tensor(images)
-        weight = ops.cast(parameters["weight"], images.dtype)[:, None, None, None]
-        partners = ops.take(images, parameters["partner"], axis=0)  # (batch, height, width, channels)
+        weight = ops.reshape(ops.cast(parameters["weight"], images.dtype), (-1, *[1] * (len(images.shape) - 1)))
+        partners = ops.take(images, parameters["partner"], axis=0)  # (batch, ...)
         return weight * images + (1 - weight) * partners, mixed_targets(spec, targets, parameters, images)
 
     return mix

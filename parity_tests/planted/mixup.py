@@ -16,10 +16,10 @@ EACH = registry.make("mixup_per_sample")
 
 
 def mixed(spec: Any, case: Arrays, drawn: Arrays) -> Arrays:
-    """Images and targets, written out for other draws."""
+    """Samples and targets, written out for other draws."""
     classes, weight = np.eye(spec.num_classes)[case["targets"]], drawn["weight"][:, None]
     targets = weight * classes + (1 - weight) * classes[drawn["partner"]]
-    return {"images": spec.mixed(case["images"], drawn), "targets": targets}
+    return {**{name: spec.mixed(case[name], drawn) for name in ("images", "features")}, "targets": targets}
 
 
 @partial(TechniqueBug, "weights of sample and partner exchanged in the targets", PLAIN, "torch")
@@ -42,6 +42,12 @@ def targets_left(true: Any, spec: Any, case: Arrays) -> Arrays:
 def one_weight(true: Any, spec: Any, case: Arrays) -> Arrays:
     drawn = spec.drawn(case)
     return mixed(spec, case, {**drawn, "weight": np.full(len(drawn["weight"]), drawn["weight"][0])})
+
+
+@partial(TechniqueBug, "weights of the samples broadcast over the features", EACH, "torch")
+def over_features(true: Any, spec: Any, case: Arrays) -> Arrays:
+    drawn, x = spec.drawn(case), case["features"]
+    return {**true(spec, case), "features": drawn["weight"] * x + (1 - drawn["weight"]) * x[drawn["partner"]]}
 
 
 @partial(TechniqueBug, "weight kept above a half", EACH, "keras")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch.nn import functional as F
 
+from ...core.pictures import require_pictures
 from ...core.technique import Arrays
 from ...core.techniques.augment import Augment as Spec
 from ..layout import to_canonical, to_native
@@ -16,6 +17,7 @@ IMAGE = "batch height width channels"
 
 def crop(spec: Spec, images: torch.Tensor, parameters: Arrays) -> torch.Tensor:
     """The pixels of each crop, mirrored where it is drawn so, of the pictures' own type."""
+    require_pictures("augment", images.shape)
     batch, channels, height, width = images.shape
     spec.require(parameters, batch, height, width, channels)
     padded = F.pad(images, (spec.padding,) * 4)  # (batch, channels, height, width)

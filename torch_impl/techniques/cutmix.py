@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 
 from ...core.mixing import require_batch
+from ...core.pictures import require_pictures
 from ...core.technique import Arrays
 from ...core.techniques.cutmix import Cutmix as Spec
 from ..mixing import mixed_targets, trace_mixing
@@ -14,6 +15,7 @@ from ..mixing import mixed_targets, trace_mixing
 
 def build(spec: Spec) -> Callable[..., tuple[torch.Tensor, torch.Tensor]]:
     def mix(images: torch.Tensor, targets: torch.Tensor, parameters: Arrays) -> tuple[torch.Tensor, torch.Tensor]:
+        require_pictures("cutmix", images.shape)
         require_batch("cutmix", parameters, images, targets)
         inside = boxes(parameters, images)[:, None]  # (batch, 1, height, width)
         partners = images[torch.as_tensor(parameters["partner"])]

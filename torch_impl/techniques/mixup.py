@@ -15,8 +15,8 @@ from ..mixing import mixed_targets, trace_mixing
 def build(spec: Spec) -> Callable[..., tuple[torch.Tensor, torch.Tensor]]:
     def mix(images: torch.Tensor, targets: torch.Tensor, parameters: Arrays) -> tuple[torch.Tensor, torch.Tensor]:
         require_batch("mixup", parameters, images, targets)
-        weight = torch.as_tensor(parameters["weight"]).to(images)[:, None, None, None]
-        partners = images[torch.as_tensor(parameters["partner"])]  # (batch, channels, height, width)
+        weight = torch.as_tensor(parameters["weight"]).to(images).reshape(-1, *[1] * (images.ndim - 1))
+        partners = images[torch.as_tensor(parameters["partner"])]  # (batch, ...)
         return weight * images + (1 - weight) * partners, mixed_targets(spec, targets, parameters, images)
 
     return mix
