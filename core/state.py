@@ -73,7 +73,17 @@ def fit(spec: Spec, state: Mapping[str, Any]) -> None:
     Raises StateError that names every missing, extra and misshapen weight.
     """
     wanted = {weight.name: weight.shape for weight in spec.weights()}
-    shapes = {name: _shape(name, value) for name, value in state.items()}
+    misfit(f"the state does not fit {spec.name}", wanted, state)
+    for name, value in state.items():
+        if np.asarray(value).dtype.newbyteorder("=") not in PRECISIONS:
+            raise StateError(
+                f"{name} of {spec.name} must hold float64, float32 or float16 numbers, not {np.asarray(value).dtype}"
+            )
+
+
+def misfit(sentence: str, wanted: Mapping[str, tuple[int, ...]], given: Mapping[str, Any]) -> None:
+    """Raise StateError, this sentence and every missing, extra and misshapen array, unless there is none."""
+    shapes = {name: _shape(name, value) for name, value in given.items()}
     missing = [f"{name} {wanted[name]}" for name in wanted if name not in shapes]
     extra = [f"{name} {shapes[name]}{nearest(str(name), wanted)}" for name in shapes if name not in wanted]
     wrong = [
@@ -87,13 +97,9 @@ def fit(spec: Spec, state: Mapping[str, Any]) -> None:
         if names
     ]
     if complaints:
-        named = tuple(name for name in wanted if shapes.get(name) != wanted[name])
-        raise StateError(f"the state does not fit {spec.name}; {'; '.join(complaints)}", named)
-    for name, value in state.items():
-        if np.asarray(value).dtype.newbyteorder("=") not in PRECISIONS:
-            raise StateError(
-                f"{name} of {spec.name} must hold float64, float32 or float16 numbers, not {np.asarray(value).dtype}"
-            )
+        raise StateError(
+            f"{sentence}; {'; '.join(complaints)}", tuple(name for name in wanted if shapes.get(name) != wanted[name])
+        )
 
 
 def cast(spec: Spec, state: Mapping[str, Any], dtype: str) -> State:

@@ -57,11 +57,13 @@ class Optimizer(Technique):
 
     `TABLES` is set where the axes of a weight count for more than its elements: `build` then takes, as `tables`, those
     weights of two axes or more that are no kernels, such as an embedding, and so lie alike in both frameworks.
+    `COUNTS` is unset where no step depends on how many came before it; PyTorch's own then does not count them.
     """
 
     STEPS: ClassVar[int] = 20
     SLOTS: ClassVar[tuple[str, ...]] = ()
     TABLES: ClassVar[bool] = False
+    COUNTS: ClassVar[bool] = True
     AXES: ClassVar[Mapping[str, str]] = {"kernel": "in out", "bias": "out"}
 
     def slots(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .core.recipe import Recipe
     from .core.results import Report
     from .core.spec import Hyperparameters, Spec
+    from .core.technique import Optimizer
 
 __all__ = [
     "Data",
@@ -32,10 +33,12 @@ __all__ = [
     "initial_state",
     "load",
     "load_pretrained",
+    "optimizer_state",
     "outputs",
     "pretrained_spec",
     "resize",
     "save",
+    "set_optimizer_state",
     "set_state",
     "spec",
     "specs",
@@ -297,6 +300,26 @@ def fit(
     return found
 
 
+def optimizer_state(model: Any, optimizer: Any, spec: Optimizer, schedule: Any = None) -> dict[str, Any]:
+    """The canonical state of an optimizer of a model that `build` made: `SLOT of WEIGHT`, and `step`, the steps taken.
+
+    `spec` is that of the optimizer. In PyTorch give the `schedule` too, if there is one; Keras's are in the optimizer.
+    Raises StateError for an optimizer of other weights, or one without a state.
+    """
+    return _moving(model, "optimizer_state", optimizer, spec, schedule=schedule)
+
+
+def set_optimizer_state(
+    model: Any, optimizer: Any, spec: Optimizer, state: Mapping[str, Any], schedule: Any = None
+) -> None:
+    """Copy a canonical state into an optimizer of either framework, so that the training goes on as it would have.
+
+    `spec` is that of the optimizer. In PyTorch a new `schedule` is taken to the same step.
+    Raises StateError that names every missing, extra and misshapen slot; all is then as before.
+    """
+    _moving(model, "set_optimizer_state", optimizer, spec, _mapping(state), schedule=schedule)
+
+
 def convert(src: Any, dst: str | os.PathLike[str], spec: str | Spec | None = None, source: str | None = None) -> Spec:
     """Write a checkpoint in another form, and return its spec. The suffix of `dst` says which form.
 
@@ -344,6 +367,17 @@ def _named(spec: Any, verb: str) -> Any:
     found = registry.make(spec) if isinstance(spec, str) else spec
     _of_architecture(found, verb)
     return found
+
+
+def _moving(model: Any, verb: str, optimizer: Any, spec: Any, *state: Any, schedule: Any) -> Any:
+    from .core.errors import SpecError
+    from .core.technique import Optimizer
+
+    if not isinstance(spec, Optimizer):
+        raise SpecError(f"{verb} takes the spec of an optimizer, such as diglot.spec('adam'), not {spec!r}")
+    side = _side_of(model)
+    module = importlib.import_module(f"{side.__name__.rpartition('.')[0]}.moving")
+    return getattr(module, verb)(spec, optimizer, side.trainable(model, side.spec_of(model)), *state, schedule=schedule)
 
 
 def _mapping(state: Any) -> dict[str, Any]:

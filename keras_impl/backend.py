@@ -131,6 +131,8 @@ def gradients(model: keras.Model, batch: Arrays, loss: Technique, *, noise: Nois
 
 
 def train(model: keras.Model, batches: Sequence[Arrays], recipe: Recipe, *, noise: Noise | None = None) -> Arrays:
+    from .moving import slots
+
     spec = spec_of(model)
     named = trainable(model, spec)
     weights = list(named.values())
@@ -142,12 +144,7 @@ def train(model: keras.Model, batches: Sequence[Arrays], recipe: Recipe, *, nois
             if steps.noise is not None:
                 steps.noise.step = step
             losses.append(as_array(steps.take(*_inputs(model, spec, batch), to_tensor(model, spec.targets(), batch))))
-    result: Arrays = {"loss": np.stack(losses), **get_state(model)}
-    for slot, variables in sibling(recipe.optimizer).slots(steps.optimizer, weights).items():
-        for weight, value in zip(named, variables, strict=True):
-            if value is not None:
-                result[f"{slot} of {weight.name}"] = as_array(value)
-    return result
+    return {"loss": np.stack(losses), **get_state(model), **slots(recipe.optimizer, steps.optimizer, named)}
 
 
 def _steps(model: keras.Model, weights: Sequence[Any], recipe: Recipe, noise: Noise | None) -> Steps:

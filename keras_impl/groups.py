@@ -34,6 +34,19 @@ def grouped(
     return optimizer
 
 
+def slots_of(
+    spec: Optimizer, optimizer: keras.optimizers.Optimizer, weights: Sequence[keras.Variable]
+) -> dict[str, list[keras.Variable | None]]:
+    """Every slot of these weights, in their order, of a spec's optimizer or of one for its groups."""
+    found: dict[str, list[keras.Variable | None]] = {}
+    for weight in weights:
+        inner = optimizer.inner(weight) if isinstance(optimizer, Grouped) else optimizer
+        index = inner._get_variable_index(weight)
+        for slot, variables in sibling(spec).slots(inner, inner._trainable_variables).items():
+            found.setdefault(slot, []).append(variables[index])
+    return found
+
+
 @keras.saving.register_keras_serializable("diglot")
 class Grouped(keras.optimizers.MultiOptimizer):
     """`keras.optimizers.MultiOptimizer` with a common learning rate, of which each inner optimizer takes its share.

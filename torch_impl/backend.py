@@ -137,11 +137,12 @@ def gradients(model: nn.Module, batch: Arrays, loss: Technique, *, noise: Noise 
 
 
 def train(model: nn.Module, batches: Sequence[Arrays], recipe: Recipe, *, noise: Noise | None = None) -> Arrays:
+    from .moving import slots
+
     spec = spec_of(model)
     named = trainable(model, spec)
     weights = list(named.values())
-    optimizer_of = sibling(recipe.optimizer)
-    optimizer = optimizer_of.build(recipe.optimizer, weights, **recipe.optimizer.told(named))
+    optimizer = sibling(recipe.optimizer).build(recipe.optimizer, weights, **recipe.optimizer.told(named))
     loss = sibling(recipe.loss).build(recipe.loss)
     scheduler = sibling(recipe.schedule).build(recipe.schedule, optimizer) if recipe.schedule else None
     losses = []
@@ -160,13 +161,7 @@ def train(model: nn.Module, batches: Sequence[Arrays], recipe: Recipe, *, noise:
             if scheduler is not None:
                 scheduler.step()
             losses.append(as_array(value))
-    result: Arrays = {"loss": np.stack(losses), **get_state(model)}
-    for slot, tensors in optimizer_of.slots(optimizer, weights).items():
-        for weight, tensor in zip(named, tensors, strict=True):
-            if tensor is not None:
-                axes = recipe.optimizer.slot_axes(slot, weight.axes)
-                result[f"{slot} of {weight.name}"] = to_canonical(as_array(tensor), axes, weight.factors)
-    return result
+    return {"loss": np.stack(losses), **get_state(model), **slots(recipe.optimizer, optimizer, named)}
 
 
 def learner(model: nn.Module, noise: Noise | None = None, training: Training | None = None) -> Learner:

@@ -58,6 +58,7 @@ class SGD(Optimizer):
         "sgd_nesterov_update": {"momentum": 0.9, "nesterov": True, "velocity": "update", "weight_decay": 0.01},
     }
     CHECKED = ("sgd", *PRESETS)
+    COUNTS: ClassVar[bool] = False
     NATIVE: ClassVar[dict[str, str]] = {"torch": "torch.optim.SGD", "keras": "keras.optimizers.SGD"}
     DEFAULTS: ClassVar[dict[str, Any]] = {"learning_rate": (("lr", 1e-3), ("learning_rate", 0.01))}
 

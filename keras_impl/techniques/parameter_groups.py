@@ -10,8 +10,7 @@ import keras
 from ...core import practice
 from ...core.technique import Arrays, Optimizer
 from ...core.techniques.parameter_groups import ParameterGroups as Spec
-from ..backend import sibling
-from ..groups import Grouped, grouped
+from ..groups import Grouped, grouped, slots_of
 from ..practice import practise
 
 
@@ -23,14 +22,8 @@ def build(
 
 def slots(
     optimizer_spec: Optimizer, optimizer: Grouped, weights: list[keras.Variable]
-) -> dict[str, list[keras.Variable]]:
-    found: dict[str, list[keras.Variable]] = {}
-    for weight in weights:
-        inner = optimizer.inner(weight)
-        index = inner._get_variable_index(weight)
-        for slot, variables in sibling(optimizer_spec).slots(inner, inner._trainable_variables).items():
-            found.setdefault(slot, []).append(variables[index])
-    return found
+) -> dict[str, list[keras.Variable | None]]:
+    return slots_of(optimizer_spec, optimizer, weights)
 
 
 def trace(spec: Spec, case: Arrays) -> Arrays:
