@@ -192,7 +192,7 @@ class Moving(unittest.TestCase):
                 without,
                 "the optimizer's state does not fit adam with these weights; missing: v of head.bias (3,), step ()",
             ),
-            ({**start, "n of head.bias": np.zeros(3)}, "; extra: n of head.bias (3,); did you mean 'm of head.bias'"),
+            ({**start, "n of head.bias": np.zeros(3)}, "; extra: n of head.bias (3,); did you mean 'v of head.bias'"),
             ({**start, name: np.zeros((3, 1))}, "; wrong shape: v of head.bias is (3, 1) and should be (3,)"),
             ({**start, name: np.zeros(3, int)}, "v of head.bias must hold numbers with a fraction, not int64"),
             ({**start, "step": np.array(-1)}, "step of an optimizer's state must be a whole number from 0 up, not -1"),

@@ -27,9 +27,13 @@ SMALLER = {
 }
 
 
+def programs() -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
 class Page(unittest.TestCase):
     def test_the_program_runs(self) -> None:
-        (program,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+        program, _ = programs()
         for whole, part in SMALLER.items():
             self.assertIn(whole, program)
             program = program.replace(whole, part)
@@ -44,6 +48,17 @@ class Page(unittest.TestCase):
             self.assertTrue((Path(folder) / "runs/report/index.html").exists())
         self.assertEqual([line.split()[0] for line in printed.getvalue().splitlines()], ["torch", "keras"])
         self.assertEqual({len(history.steps["loss"]) for history in names["histories"].values()}, {3})
+
+    def test_the_program_that_moves_a_training_runs(self) -> None:
+        _, program = programs()
+        self.assertEqual(program.count("[:1600]"), 2)
+        program = program.replace("[:1600]", "[:128]").replace("shuffle=False", "shuffle=False, verbose=0")
+        names: dict[str, Any] = {"__name__": "moving"}
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(compile(program, str(PAGE), "exec"), names)
+        step, one, other = printed.getvalue().split()
+        self.assertEqual((step, one), ("4", other))
+        self.assertEqual(int(names["moved"].iterations), 8)
 
     def test_the_table_of_precisions(self) -> None:
         kept = [side.kept(diglot.spec("mixed_precision")) for side in (torch_precision, keras_precision)]
