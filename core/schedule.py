@@ -20,6 +20,7 @@ class Schedule(Technique):
     """
 
     BEYOND: ClassVar[int] = 6
+    LEAST: ClassVar[int] = 200
     FACTOR: ClassVar[float] = 0.25
 
     def rate(self, step: int) -> float:
@@ -35,12 +36,12 @@ class Schedule(Technique):
         return 0
 
     def case(self, rng: np.random.Generator) -> Arrays:
-        """The steps, from 0 to a few beyond the last change."""
-        return {"steps": np.arange(self.horizon() + self.BEYOND)}
+        """The steps, from 0 to a few beyond the last change and two hundred at least."""
+        return {"steps": np.arange(max(self.LEAST, self.horizon() + self.BEYOND))}
 
     def middle(self, case: Arrays) -> int:
-        """The step before which the run is cut off and resumed."""
-        return len(case["steps"]) // 2
+        """The step before which the run is cut off and resumed, while there is something to go on with."""
+        return (self.horizon() + self.BEYOND) // 2
 
     def rule(self, case: Arrays) -> Arrays:
         rates = np.array([self.rate(int(step)) for step in case["steps"]])

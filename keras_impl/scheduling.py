@@ -45,28 +45,31 @@ def trace_schedule(build: Callable[..., Any], spec: Spec, case: Arrays) -> Array
         optimizer.build([keras.Variable(np.zeros(1))])
         return optimizer
 
-    def step_of(optimizer: keras.optimizers.Optimizer) -> Callable[[], Any]:
+    def steps_of(optimizer: keras.optimizers.Optimizer) -> Callable[[int], np.ndarray]:
+        """The rates of so many steps, both of each."""
         scaled = type(optimizer._learning_rate)(spec.fields(), spec.FACTOR)
 
-        def step() -> Any:
+        def step(_: Any) -> Any:
             rates = tf.stack([optimizer.learning_rate, scaled(optimizer.iterations)])
             optimizer.apply([keras.ops.zeros(1)])
             return rates
 
-        return tf.function(step, autograph=False)
+        def steps(count: Any) -> Any:
+            return tf.map_fn(step, tf.range(count), parallel_iterations=1, fn_output_signature=tf.float64)
+
+        graph = tf.function(steps, autograph=False).get_concrete_function(tf.TensorSpec((), "int32"))
+        return lambda count: graph(tf.constant(count)).numpy()
 
     steps, middle = len(case["steps"]), spec.middle(case)
     optimizer = start(keras.optimizers.SGD())
     build(spec, optimizer)
-    take = step_of(optimizer)
-    rates = [take() for _ in range(middle)]
+    take = steps_of(optimizer)
+    before = take(middle)
     config = json.dumps(keras.optimizers.serialize(optimizer))
     saved = [variable.numpy() for variable in optimizer.variables]
-    rates += [take() for _ in range(steps - middle)]
+    after = take(steps - middle)
     again = start(keras.optimizers.deserialize(json.loads(config)))
     for variable, value in zip(again.variables, saved, strict=True):
         variable.assign(value)
-    take = step_of(again)
-    resumed = [take() for _ in range(steps - middle)]
-    whole, rest = np.stack(rates), np.stack(resumed)
+    whole, rest = np.concatenate([before, after]), steps_of(again)(steps - middle)
     return {"rates": whole[:, 0], "rates times a factor": whole[:, 1], "rates resumed": rest[:, 0]}

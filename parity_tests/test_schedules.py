@@ -83,6 +83,23 @@ class Recipes(unittest.TestCase):
         self.assertEqual(float(read.optimizer._learning_rate(2)), float(model.optimizer._learning_rate(2)))
 
 
+class WarmUps(unittest.TestCase):
+    @parameterized.expand([
+        ("warmup_cosine", {"warmup_steps": 7}, 7, 7),
+        ("inverse_square_root", {"warmup_steps": 7}, 7, 6),
+        ("one_cycle", {"total_steps": 40}, 12, 11),
+        ("one_cycle", {"total_steps": 60, "pct_start": 0.45, "three_phase": True}, 27, 26),
+        ("cosine", {}, 0, 0),
+        ("step_decay", {}, 0, 0),
+        ("polynomial", {}, 0, 0),
+    ])  # fmt: skip
+    def test_steps(self, name: str, fields: dict[str, Any], steps: int, peak: int) -> None:
+        """How long the rate rises, and the step of the largest rate, counted from 0."""
+        spec = registry.make(name, **fields)
+        self.assertEqual(spec.warmup(), steps)
+        self.assertEqual(int(np.argmax([spec.rate(step) for step in range(100)])), peak)
+
+
 class InverseSquareRoots(unittest.TestCase):
     def test_the_base_model_of_the_paper(self) -> None:
         spec = registry.make("inverse_square_root")

@@ -10,7 +10,7 @@ import numpy as np
 from ..field import flag, fraction
 from ..technique import Arrays, Technique
 
-STEPS = 20
+STEPS = 200
 
 
 @dataclass(frozen=True, kw_only=True)

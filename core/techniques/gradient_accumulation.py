@@ -24,7 +24,9 @@ class GradientAccumulation(Technique):
     reaches into the next epoch.
 
     What is computed over a batch is not the same: batch normalisation takes its statistics from each micro-batch, and
-    moves its running statistics k times a step.
+    moves its running statistics k times a step. Nor is a loss whose mean is not over samples: with an `ignore_index` or
+    class weights it is over what counts in each micro-batch, while micro-batches are weighed by their samples. With SGD,
+    two micro-batches of 8 and one batch of 16 were 2.4e-4 apart.
 
     Fields:
         micro_batches: symbol k; 1 is a step on each batch.
@@ -40,7 +42,7 @@ class GradientAccumulation(Technique):
     micro_batches: int = whole(4)
     incomplete: str = choice("step", "drop")
 
-    EPOCHS: ClassVar[int] = 60
+    EPOCHS: ClassVar[int] = 67
     SIZES: ClassVar[tuple[int, ...]] = (4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 2)
     RATE: ClassVar[float] = 2.0**-5
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {

@@ -34,8 +34,9 @@ def trace(spec: Spec, case: Arrays) -> Arrays:
     update = build(spec)
     averages = [keras.Variable(np.zeros_like(array[0]), dtype=array.dtype.name) for array in case.values()]
     history: dict[str, list[np.ndarray]] = {name: [] for name in case}
+    step = tf.function(lambda weights, count: update(averages, weights, count), autograph=False)
     for count in range(len(next(iter(case.values())))):
-        update(averages, [tf.convert_to_tensor(array[count]) for array in case.values()], count)
+        step([tf.convert_to_tensor(array[count]) for array in case.values()], tf.constant(count))
         for kept, average in zip(history.values(), averages, strict=True):
             kept.append(ops.convert_to_numpy(average))
     return {name: np.stack(kept) for name, kept in history.items()}

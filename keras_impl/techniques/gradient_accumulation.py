@@ -72,7 +72,8 @@ def trace(spec: Spec, case: Arrays) -> Arrays:
     edges = np.cumsum((0, *spec.SIZES))
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def step(x: Any, y: Any) -> None:
+    def step(x: Any, y: Any, samples: Any, due: Any) -> None:
+        optimizer.expect(samples, due)
         with tf.GradientTape() as tape:
             loss = ops.mean(keras.losses.mean_squared_error(y, x @ kernel.value))
         optimizer.apply(tape.gradient(loss, [kernel.value]), [kernel])
@@ -80,8 +81,10 @@ def trace(spec: Spec, case: Arrays) -> Arrays:
     for _ in range(spec.EPOCHS):
         for index, size in enumerate(spec.SIZES):
             rows = slice(edges[index], edges[index + 1])
-            optimizer.expect(size, spec.due(index, len(spec.SIZES)))
-            step(tf.constant(case["x"][rows]), tf.constant(case["y"][rows]))
+            due = spec.due(index, len(spec.SIZES))
+            step(
+                tf.constant(case["x"][rows]), tf.constant(case["y"][rows]), tf.constant(size, "int64"), tf.constant(due)
+            )
         optimizer.drop()
         history.append(np.array(kernel))
     return {"kernel": np.stack(history)}
