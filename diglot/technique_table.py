@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
@@ -11,10 +12,25 @@ from rich.table import Table
 
 from .core import registry, traps
 from .core.backend import SIDES
+from .core.clipping import Clipping
 from .core.errors import SpecError, nearest
+from .core.loss import Loss
+from .core.mixing import Mixing
+from .core.monitored import Monitored
+from .core.schedule import Schedule
+from .core.technique import Optimizer, Technique
 from .listing import TITLES
 
 ABSENT = "none of its own"
+KINDS: dict[str, type[Technique]] = {
+    "optimizers": Optimizer,
+    "schedules": Schedule,
+    "losses": Loss,
+    "clipping": Clipping,
+    "mixing": Mixing,
+    "by a metric": Monitored,
+}
+WIDE = 180
 
 
 def show_techniques(name: str | None) -> None:
@@ -24,7 +40,7 @@ def show_techniques(name: str | None) -> None:
     """
     console = Console()
     if name is None:
-        console.print(table())
+        console.print(table(console.width))
         return
     owner, _ = registry.presets().get(name, (name, {}))
     if owner not in registry.techniques():
@@ -34,24 +50,34 @@ def show_techniques(name: str | None) -> None:
         console.print(part, highlight=False)
 
 
-def table() -> Table:
-    """One row for each technique."""
-    rows = Table("technique", *TITLES.values(), "defaults that differ, and ours", show_lines=True)
-    for name in registry.techniques():
-        own = traps.natives(name)
-        found = "\n".join(escape(str(trap)) for trap in traps.of(name))
-        title = f"[bold]{name}[/bold]\n{escape(traps.summary(name))}"
-        rows.add_row(title, *(own.get(side, "").rpartition(".")[2] for side in SIDES), found)
+def table(width: int) -> Table:
+    """One row for each technique, by their kinds; what it is, where the terminal is wide."""
+    wide, others = width >= WIDE, set(registry.techniques())
+    what = ["what it is"] if wide else []
+    rows = Table("technique", *what, *TITLES.values(), "defaults that differ, and ours", box=box.SIMPLE_HEAD)
+    rows.columns[0].no_wrap = True
+    rows.caption = "`diglot techniques NAME` shows one in full"
+    for title, kind in (*KINDS.items(), ("others", Technique)):
+        names = sorted(name for name in others if issubclass(registry.classes()[name], kind))
+        others -= set(names)
+        rows.add_section()
+        rows.add_row(f"[bold]{title}[/bold]")
+        for name in names:
+            own = traps.natives(name)
+            found = "\n".join(escape(str(trap)) for trap in traps.of(name))
+            said = [escape(traps.summary(name))] if wide else []
+            rows.add_row(name, *said, *(own.get(side, "").rpartition(".")[2] for side in SIDES), found)
     return rows
 
 
 def full(name: str, owner: str) -> list[Padding | Table | str]:
     """What is known of one technique: its documentation, its values, the native classes and their defaults."""
     spec, own = registry.make(name), traps.natives(owner)
-    fields = Table("field", "value", *(f"{title}'s argument and default" for title in TITLES.values()))
     different = {trap.field: trap.native for trap in traps.of(owner)}
+    titles = [f"{title}'s argument and default" for title in TITLES.values()] if different else []
+    fields = Table("field", "value", *titles, caption="native defaults where they differ" if different else None)
     for field, value in spec.fields().items():
-        sides = [" = ".join(map(str, different[field][side])) if field in different else "" for side in SIDES]
+        sides = [" = ".join(map(str, different[field][side])) for side in SIDES] if field in different else []
         fields.add_row(field, escape(repr(value)), *map(escape, sides))
     natives = "\n".join(f"{TITLES[side]}: {own.get(side, ABSENT)}" for side in SIDES)
     return [f"[bold]{name}[/bold]", Padding(escape(inspect.getdoc(type(spec)) or ""), (0, 0, 1, 2)), natives, fields]

@@ -58,8 +58,8 @@ class Catalogue(unittest.TestCase):
 
 
 class Command(unittest.TestCase):
-    def shown(self, name: str | None = None) -> str:
-        with contextlib.redirect_stdout(io.StringIO()) as out, mock.patch.dict("os.environ", {"COLUMNS": "160"}):
+    def shown(self, name: str | None = None, columns: int = 160) -> str:
+        with contextlib.redirect_stdout(io.StringIO()) as out, mock.patch.dict("os.environ", {"COLUMNS": str(columns)}):
             show_techniques(name)
         return out.getvalue()
 
@@ -69,6 +69,18 @@ class Command(unittest.TestCase):
             self.assertIn(name, text)
         self.assertIn("eps 1e-08 / epsilon 1e-07; ours 1e-08", text)
 
+    def test_by_kind(self) -> None:
+        """Every technique once, under its kind; what it is only where there is room."""
+        text = self.shown(columns=80)
+        self.assertLess(len(text.splitlines()), 4 * len(registry.techniques()))
+        first = [line.split()[0] for line in text.splitlines() if line.startswith("  ") and line[2:3].strip()]
+        listed = [name for name in first if name in registry.techniques()]
+        self.assertEqual(sorted(listed), sorted(registry.techniques()))
+        order = ["optimizers", "muon", "schedules", "losses", "huber", "clipping", "mixing", "mixup", "others"]
+        self.assertEqual([name for name in first if name in order], order)
+        self.assertNotIn("what it is", text)
+        self.assertIn("what it is", self.shown(columns=200))
+
     def test_one(self) -> None:
         text = self.shown("adam")
         for words in ("Frameworks differ: in the convention", "torch.optim.Adam", "eps = 1e-08", "epsilon = 1e-07"):
@@ -76,7 +88,9 @@ class Command(unittest.TestCase):
         self.assertIn("'uncorrected'", self.shown("adam_uncorrected"))
 
     def test_one_of_a_framework_alone(self) -> None:
-        self.assertIn("PyTorch: none of its own\nKeras: keras.optimizers.Lion", self.shown("lion"))
+        text = self.shown("lion")
+        self.assertIn("PyTorch: none of its own\nKeras: keras.optimizers.Lion", text)
+        self.assertNotIn("argument and default", text)
 
     @parameterized.expand([("adm", "did you mean 'adam'"), ("resnet18", "`diglot techniques` lists them")])
     def test_no_technique(self, name: str, hint: str) -> None:
