@@ -16,7 +16,9 @@ from .learning import LearningSpec
 from .noise import Noise
 from .recipe import Recipe
 from .spec import Spec
+from .techniques.early_stopping import EarlyStopping
 from .techniques.gradient_accumulation import GradientAccumulation
+from .techniques.reduce_on_plateau import ReduceOnPlateau
 
 ACCURACY = "accuracy"
 
@@ -58,15 +60,15 @@ class Epochs:
         self.watch = watch
         self.noise = Noise(seed)
         self.noise.permutation("order", 1)  # a wrong seed is an error of the request
-        self.accumulation: GradientAccumulation = recipe.accumulation or GradientAccumulation(micro_batches=1)  # type: ignore[assignment]
+        self.accumulation: GradientAccumulation = recipe.accumulation or GradientAccumulation(micro_batches=1)
         if recipe.curriculum and data.difficulties is None:
             raise SpecError(f"{recipe.curriculum.name} needs the difficulties of the samples; give them with the data")
         self._count = functools.cache(self._counted)
         self.batches = functools.lru_cache(maxsize=2)(self._batches)  # one epoch is asked for batch by batch
         self._warm()
-        for technique in (recipe.plateau, recipe.stopping):
-            if technique:
-                self._known(technique)
+        for waiting in (recipe.plateau, recipe.stopping):
+            if waiting:
+                self._known(waiting)
 
     def metrics(self) -> tuple[str, ...]:
         """What is measured of an epoch."""
@@ -143,8 +145,7 @@ class Epochs:
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
         if self.recipe.curriculum:
-            rows: NDArray[np.int64] = self.recipe.curriculum.rows(self.data.difficulties, epoch)  # type: ignore[attr-defined]
-            return rows
+            return self.recipe.curriculum.rows(self.data.difficulties, epoch)
         return Noise(self.noise.seed, epoch).permutation("order", len(self.data))
 
     def _counted(self, epoch: int) -> int:
@@ -153,14 +154,13 @@ class Epochs:
 
     def _warm(self) -> None:
         schedule, steps = self.recipe.schedule, self.steps()
-        warmup = getattr(schedule, "warmup_steps", 0)
-        if schedule is not None and warmup > steps:
+        if schedule is not None and schedule.warmup() > steps:
             raise SpecError(
-                f"{schedule.name} warms up for {warmup} steps, and the training has {steps}; "
-                "shorten warmup_steps or train for more epochs"
+                f"{schedule.name} warms up for {schedule.warmup()} steps, and the training has {steps}; "
+                "shorten the warm-up or train for more epochs"
             )
 
-    def _known(self, technique: Any) -> None:
+    def _known(self, technique: ReduceOnPlateau | EarlyStopping) -> None:
         if technique.monitor not in self.metrics():
             there = ", ".join(self.metrics())
             hint = "; give held-out data" if technique.monitor.startswith("val_") and not self.data.held_out else ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import numpy as np
 
 from ..core.data import number, several
 from ..core.epochs import Batch, Epochs
@@ -32,8 +31,8 @@ class Feed:
         if self.augment:
             inputs[0] = self._augmented(inputs[0], noise)
         if self.mix:
-            height, width = inputs[0].shape[1:3]
-            inputs[0], targets = self.mix(inputs[0], targets, recipe.mixing.draw(noise, len(batch.rows), height, width))
+            picture = inputs[0].shape[1:3] if inputs[0].ndim == 4 else ()
+            inputs[0], targets = self.mix(inputs[0], targets, recipe.mixing.draw(noise, len(batch.rows), *picture))
         return self._fed(inputs, targets)
 
     def held_out(self, index: int) -> tuple[Any, Any]:
@@ -45,12 +44,12 @@ class Feed:
         if self.augment:
             inputs[0] = self._augmented(inputs[0], None)
         if self.mix:  # then the loss takes probabilities
-            wanted = self._cast(np.eye(self.plan.recipe.mixing.fields()["num_classes"])[wanted])
+            wanted = self._cast(self.plan.recipe.mixing.probabilities(targets[rows]))
         return self._fed(inputs, wanted)
 
     def _augmented(self, images: Any, noise: Noise | None) -> Any:
         """The images as drawn; without draws as for evaluation."""
-        spec, shape = self.plan.recipe.augmentation, images.shape[:3]
+        spec, shape = self.plan.recipe.augmentation, images.shape[: 3 if images.ndim == 4 else 1]
         return self.augment(images, spec.draw(noise, *shape) if noise else spec.centre(*shape))
 
     def _cast(self, array: Any) -> Any:

@@ -176,6 +176,13 @@ class OwnNetworks(unittest.TestCase):
         self.assertEqual(found.verdict, Verdict.EQUAL, found)
         self.assertGreater(base["torch"]["epoch/val_accuracy"][-1], base["torch"]["epoch/val_accuracy"][0])
 
+    def test_samples_that_are_no_pictures_are_mixed(self) -> None:
+        loss = technique("cross_entropy", targets="probabilities")
+        recipe = plain(loss=loss, mixing=technique("mixup", num_classes=CLASSES))
+        base = {side: self.trained(side, recipe) for side in SIDES}
+        found = worst(base, self.trained("torch", recipe, 0))
+        self.assertEqual(found.verdict, Verdict.EQUAL, found)
+
     @parameterized.expand([(side,) for side in SIDES])
     def test_steps_on_micro_batches_are_those_on_whole_ones(self, side: str) -> None:
         accumulation = technique("gradient_accumulation", micro_batches=2)

@@ -32,8 +32,8 @@ class Feed:
         if self.augment:
             inputs[0] = self._augmented(inputs[0], noise)
         if self.mix:
-            height, width = inputs[0].shape[-2:]
-            inputs[0], targets = self.mix(inputs[0], targets, recipe.mixing.draw(noise, len(batch.rows), height, width))
+            picture = inputs[0].shape[-2:] if inputs[0].ndim == 4 else ()
+            inputs[0], targets = self.mix(inputs[0], targets, recipe.mixing.draw(noise, len(batch.rows), *picture))
         return inputs, targets
 
     def held_out(self) -> Iterator[tuple[list[torch.Tensor], torch.Tensor]]:
@@ -46,13 +46,12 @@ class Feed:
             if self.augment:
                 inputs[0] = self._augmented(inputs[0], None)
             if self.mix:  # then the loss takes probabilities
-                classes = self.plan.recipe.mixing.fields()["num_classes"]
-                wanted = nn.functional.one_hot(wanted, classes).to(self.like.dtype)
+                wanted = torch.from_numpy(self.plan.recipe.mixing.probabilities(targets[rows])).to(self.like)
             yield inputs, wanted
 
     def _augmented(self, images: torch.Tensor, noise: Noise | None) -> torch.Tensor:
         """The images as drawn; without draws as for evaluation."""
-        spec, shape = self.plan.recipe.augmentation, (len(images), *images.shape[-2:])
+        spec, shape = self.plan.recipe.augmentation, (len(images), *(images.shape[-2:] if images.ndim == 4 else ()))
         result: torch.Tensor = self.augment(images, spec.draw(noise, *shape) if noise else spec.centre(*shape))
         return result
 
