@@ -52,7 +52,8 @@ class Isolation(unittest.TestCase):
         self.assertEqual(cell.verdict, "different")
 
     def test_workers_give_the_same_cells(self) -> None:
-        tasks = runner.plan(["sgd", "dropout"])
+        # Element by element: the last bit of a product of matrices may depend on where its memory lies.
+        tasks = runner.plan(["clip_by_value", "dropout"])
         alone, beside = runner.run(tasks), runner.run(tasks, workers=2)
         for one, other in zip(alone.cells, beside.cells, strict=True):
             self.assertEqual((one.key(), one.verdict, one.ratio), (other.key(), other.verdict, other.ratio))

@@ -34,7 +34,7 @@ def history(steps: int = 3, norm: float = 1.0) -> History:
         made.note_step(step, loss=1.0 / (step + 1), learning_rate=0.1, loss_scale=2.0**16, gradient_norm=norm)
         made.note_flow(step, ["<a>.kernel", "b.kernel"], [[0, 1, norm, 0, 0.1], [0, 1, 1.0, 0, float("nan")]])
         made.note_dead(step, {"<a>": 0.75})
-    made.note_epoch(0, loss=1.0, held_out_loss=0.5)
+    made.note_epoch(0, loss=1.0, val_loss=0.5)
     return made
 
 
