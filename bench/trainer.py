@@ -20,7 +20,7 @@ from .vision import THREADS
 
 TITLE = "Trainers, against a bare loop and a bare fit"
 PRESET, SIZE, BATCH = "resnet18", 64, 32
-STEPS, WARM, ROUNDS = 12, 2, 6
+STEPS, WARM, ROUNDS = 16, 2, 2
 
 
 def measure() -> str:
