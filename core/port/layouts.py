@@ -1,0 +1,88 @@
+"""How one tensor lies in both frameworks: PyTorch's order of axes, and Keras's, which is the canonical one.
+
+A layout is a word: `same`; `channels`, where PyTorch has channels behind the batch and Keras has them last; `time`,
+where PyTorch has time before the batch. Other permutations are no layouts but mistakes. `flat` is a feature map that
+both have flattened, each in its own order: its sizes are `(channels, *space)`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """`sizes` are those of the feature map, for `flat` only: channels first."""
+
+    word: str = "same"
+    sizes: tuple[int, ...] = ()
+
+    def to_keras(self, array: Array) -> Array:
+        """From PyTorch's order to Keras's."""
+        if self.word == "channels":
+            return np.moveaxis(array, 1, -1)
+        if self.word == "time":
+            return np.swapaxes(array, 0, 1)
+        if self.word == "flat":
+            split = array.reshape(*array.shape[:-1], *self.sizes)
+            return np.moveaxis(split, array.ndim - 1, -1).reshape(array.shape)
+        return array
+
+    def to_torch(self, array: Array) -> Array:
+        """From Keras's order to PyTorch's."""
+        if self.word == "channels":
+            return np.moveaxis(array, -1, 1)
+        if self.word == "time":
+            return np.swapaxes(array, 0, 1)
+        if self.word == "flat":
+            channels, *space = self.sizes
+            split = array.reshape(*array.shape[:-1], *space, channels)
+            return np.moveaxis(split, -1, array.ndim - 1).reshape(array.shape)
+        return array
+
+
+SAME, CHANNELS, TIME = Layout(), Layout("channels"), Layout("time")
+
+
+def layouts(torch: tuple[int, ...], keras: tuple[int, ...], maps: tuple[tuple[int, ...], ...] = ()) -> Iterator[Layout]:
+    """The layouts by which an array of PyTorch's shape may be one of Keras's, the rule's own first.
+
+    `maps` are shapes (channels, *space) of feature maps that may have been flattened before.
+    """
+    if len(torch) == len(keras):
+        found = [CHANNELS, SAME, TIME] if len(torch) > 3 else [SAME, CHANNELS, TIME]
+        for layout in found[: 1 if len(torch) < 2 else None]:
+            if len(torch) < 3 and layout is CHANNELS:
+                continue
+            if _shape(layout, torch) == keras:
+                yield layout
+    if len(torch) == len(keras) and torch == keras and len(torch) >= 2:
+        for sizes in dict.fromkeys(maps):
+            if len(sizes) > 1 and math.prod(sizes) == torch[-1] and sum(size > 1 for size in sizes) > 1:
+                yield Layout("flat", sizes)
+
+
+def _shape(layout: Layout, shape: tuple[int, ...]) -> tuple[int, ...]:
+    axes = list(shape)
+    if layout.word == "channels":
+        return (axes[0], *axes[2:], axes[1])
+    if layout.word == "time":
+        return (axes[1], axes[0], *axes[2:])
+    return shape
+
+
+def mistaken(torch: Array, keras: Array) -> tuple[int, ...] | None:
+    """The permutation that is no layout by which the two hold the same numbers, or None."""
+    for order in itertools.permutations(range(torch.ndim)):
+        if tuple(torch.shape[axis] for axis in order) == keras.shape and np.array_equal(torch.transpose(order), keras):
+            return order
+    return None

@@ -1,0 +1,80 @@
+"""Where a canonical array lies in a framework's own tensor: the names of its axes, and what is picked of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..axes import parse, rearrange, render, sizes_of
+
+ONE = "1"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a tensor, or all of it.
+
+    `tensor` is the framework's own name of it: `conv1.weight` in PyTorch, `conv1/kernel` in Keras. `axes` names its
+    axes in the framework's order, `1` for an axis of length one: `"(gate out) in"`. `factors` sizes the parts of a
+    composite axis. `pick` takes one index of an axis: `(("gate", 0),)`. `stored` is the tensor's name in the framework's
+    own file, where that is another.
+    """
+
+    tensor: str
+    axes: str
+    factors: tuple[tuple[str, int], ...] = ()
+    pick: tuple[tuple[str, int], ...] = ()
+    stored: str = ""
+
+    def left(self) -> str:
+        """The axes that are left when what is picked is gone, each factor by itself, in the tensor's order."""
+        picked = dict(self.pick)
+        return " ".join(name for group in self._groups() for name in group if name not in picked)
+
+    def read(self, whole: NDArray[Any], axes: str) -> NDArray[Any]:
+        """This part of the tensor, with its axes as `axes` names them. A copy."""
+        split = self._split(whole)
+        part = split[tuple(dict(self.pick).get(name, slice(None)) for name in self._names())]
+        flat = render(tuple((name,) for name in self.left().split()))
+        return np.array(rearrange(part, flat, axes, self._sizes(whole.shape)))
+
+    def write(self, whole: NDArray[Any], part: NDArray[Any], axes: str) -> None:
+        """Put a part into the tensor, in place. The inverse of `read`; bitwise where the types are the same."""
+        flat = render(tuple((name,) for name in self.left().split()))
+        moved = rearrange(part, axes, flat, self._sizes(whole.shape))
+        split = self._split(whole)
+        if not np.may_share_memory(split, whole):
+            raise ValueError(f"{self.tensor} cannot be written in place")
+        split[tuple(dict(self.pick).get(name, slice(None)) for name in self._names())] = moved
+
+    def _groups(self) -> tuple[tuple[str, ...], ...]:
+        return parse(" ".join(group for group in _words(self.axes) if group != ONE))
+
+    def _names(self) -> list[str]:
+        return [name for group in self._groups() for name in group]
+
+    def _sizes(self, shape: tuple[int, ...]) -> dict[str, int]:
+        kept = tuple(size for word, size in zip(_words(self.axes), shape, strict=True) if word != ONE)
+        return sizes_of(render(self._groups()), kept, dict(self.factors))
+
+    def _split(self, whole: NDArray[Any]) -> NDArray[Any]:
+        sizes = self._sizes(whole.shape)
+        names = self._names()
+        if whole.size != math.prod(sizes[name] for name in names):
+            raise ValueError(f"{self.tensor} has shape {whole.shape}, which is not {self.axes!r}")
+        return whole.reshape([sizes[name] for name in names])
+
+
+def _words(axes: str) -> list[str]:
+    found, depth = [""], 0
+    for letter in axes:
+        depth += (letter == "(") - (letter == ")")
+        if letter == " " and not depth:
+            found.append("")
+        else:
+            found[-1] += letter
+    return [word for word in found if word]

@@ -1,0 +1,70 @@
+"""What each side makes of a user's model. The user's own model is never changed."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from ..backend import load
+from ..technique import Arrays
+from .layer import Layer, Step, Trace
+
+Inputs = Sequence[NDArray[Any]] | Mapping[str, NDArray[Any]]
+
+
+class Subject(Protocol):
+    """A copy of a user's model in float64, or in float32 where it cannot be raised.
+
+    `layers` are those with weights, in the order in which the model holds them. `aliases` are second names of a tied
+    tensor: {second: first}. `precision` is `float64` or `float32`, and `weaker` says why it is the latter. Arrays are in
+    the framework's own layout, and named as the framework names them.
+    """
+
+    side: str
+    layers: tuple[Layer, ...]
+    aliases: Mapping[str, str]
+    precision: str
+    weaker: str
+
+    def state(self) -> Arrays:
+        """Every weight and buffer by its own name, in the precision in which the user holds it when it is first read."""
+
+    def write(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Copy arrays into weights of the copy, by name; the others stay."""
+
+    def run(self, inputs: Inputs, *, training: bool = False, watch: bool = True) -> Trace:
+        """A forward pass; without `watch` there are no steps. In training mode buffers move, and dropout is off."""
+
+    def gradients(self, inputs: Inputs, cotangents: Sequence[NDArray[Any]], *, training: bool = False) -> Arrays:
+        """The gradient of the sum of <output, cotangent>: by tensor, and `input 0` … or `input NAME` for floats."""
+
+    def train(self, batches: Sequence[Inputs], targets: Sequence[Sequence[NDArray[Any]]], rate: float) -> Arrays:
+        """`loss` of every step, and every tensor after them: SGD on half the mean square of outputs less targets.
+
+        In training mode, dropout off. The model is then as before.
+        """
+
+    def replay(
+        self, step: Step, inputs: Sequence[NDArray[Any]], cotangent: NDArray[Any] | None, *, training: bool = False
+    ) -> Arrays:
+        """One step alone with other inputs: `output`, and with a cotangent of it `input 0` …, and by name the gradient
+        of each of its tensors; in training mode also each buffer after it, as `buffer NAME`. Nothing is left changed.
+        """
+
+    def vary(self, step: Step, setting: str, value: Any) -> Step | None:
+        """The same step with another value of a setting of core/port/roles.py, to be replayed; None where it cannot."""
+
+
+def examine(side: str, model: Any, inputs: Inputs, *, precise: bool = True) -> Subject:
+    """A subject of a user's model: an instance, or a factory without arguments, which is called under float64.
+
+    `inputs` are in the framework's own layout; a model that has not been built yet is built on them. Raises InputError
+    for what is no model of that side's framework, or one that does not take these inputs.
+    """
+    load(side)
+    package = __name__.removesuffix(".core.port.subject")
+    found: Subject = importlib.import_module(f"{package}.{side}_impl.port.subject").examine(model, inputs, precise)
+    return found

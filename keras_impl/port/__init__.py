@@ -1,0 +1,1 @@
+"""A user's Keras model, laid bare for core/port."""

@@ -1,0 +1,1 @@
+"""A user's PyTorch model, laid bare for core/port."""
