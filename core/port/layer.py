@@ -67,7 +67,7 @@ class Step:
 
 @dataclass
 class Trace:
-    """What a model did: its outputs, flattened into a list with names, and its steps in the order in which they ended."""
+    """What a model did: its outputs, flattened into a list with names, and its steps in the order they ended."""
 
     outputs: dict[str, NDArray[Any]]
     steps: list[Step]

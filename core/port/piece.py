@@ -20,8 +20,8 @@ class Piece:
 
     `tensor` is the framework's own name of it: `conv1.weight` in PyTorch, `conv1/kernel` in Keras. `axes` names its
     axes in the framework's order, `1` for an axis of length one: `"(gate out) in"`. `factors` sizes the parts of a
-    composite axis. `pick` takes one index of an axis: `(("gate", 0),)`. `stored` is the tensor's name in the framework's
-    own file, where that is another.
+    composite axis. `pick` takes one index of an axis: `(("gate", 0),)`. `stored` is the tensor's name in the
+    framework's own file, where that is another.
     """
 
     tensor: str

@@ -3,7 +3,7 @@
 `SLOTS` gives the canonical axes of every weight, by role and by the slot's name. Spatial axes are `width` for one,
 `height width` for two and `depth height width` for three; `SPACE` stands for them. `SETTINGS` are hyperparameters that
 change what a layer computes, by role; the words are those in which a cause is told. All paddings are what is really
-added on the observed input, as ((before, after), ...) in the order of the spatial axes, whatever the framework calls it.
+added on the observed input, as ((before, after), ...) in the order of the spatial axes, whatever they are called.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ class Subject(Protocol):
     """A copy of a user's model in float64, or in float32 where it cannot be raised.
 
     `layers` are those with weights, in the order in which the model holds them. `aliases` are second names of a tied
-    tensor: {second: first}. `precision` is `float64` or `float32`, and `weaker` says why it is the latter. Arrays are in
-    the framework's own layout, and named as the framework names them.
+    tensor: {second: first}. `precision` is `float64` or `float32`, and `weaker` says why it is the latter. Arrays are
+    in the framework's own layout, and named as the framework names them.
     """
 
     side: str
@@ -30,7 +30,7 @@ class Subject(Protocol):
     weaker: str
 
     def state(self) -> Arrays:
-        """Every weight and buffer by its own name, in the precision in which the user holds it when it is first read."""
+        """Every weight and buffer by its own name; before the first `write`, bitwise as the user holds it."""
 
     def write(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Copy arrays into weights of the copy, by name; the others stay."""
@@ -59,7 +59,7 @@ class Subject(Protocol):
 
 
 def examine(side: str, model: Any, inputs: Inputs, *, precise: bool = True) -> Subject:
-    """A subject of a user's model: an instance, or a factory without arguments, which is called under float64.
+    """A subject of a user's model: an instance, or a factory without arguments, called under float64.
 
     `inputs` are in the framework's own layout; a model that has not been built yet is built on them. Raises InputError
     for what is no model of that side's framework, or one that does not take these inputs.
