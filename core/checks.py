@@ -15,8 +15,9 @@ from .backend import SIDES
 from .compare import Comparison
 from .errors import StateError
 from .learning import LearningSpec
+from .measured import Job
 from .noise import generator
-from .pair import STEPS, Job, Pair, buffers
+from .pair import STEPS, Pair, buffers
 from .state import State, random_state
 from .technique import Arrays
 from .verdict import Verdict

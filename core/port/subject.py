@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -38,13 +38,24 @@ class Subject(Protocol):
     def run(self, inputs: Inputs, *, training: bool = False, watch: bool = True) -> Trace:
         """A forward pass; without `watch` there are no steps. In training mode buffers move, and dropout is off."""
 
-    def gradients(self, inputs: Inputs, cotangents: Sequence[NDArray[Any]], *, training: bool = False) -> Arrays:
-        """The gradient of the sum of <output, cotangent>: by tensor, and `input 0` … or `input NAME` for floats."""
+    def gradients(self, inputs: Inputs, cotangents: Sequence[NDArray[Any] | None], *, training: bool = False) -> Arrays:
+        """The gradient of the sum of <output, cotangent>: by tensor, and `input 0` … or `input NAME` for floats.
 
-    def train(self, batches: Sequence[Inputs], targets: Sequence[Sequence[NDArray[Any]]], rate: float) -> Arrays:
+        There is a cotangent for each float output in order, None for one that does not count.
+        """
+
+    def train(
+        self,
+        batches: Sequence[Inputs],
+        targets: Sequence[Sequence[NDArray[Any] | None]],
+        rate: float,
+        *,
+        still: Collection[str] = (),
+    ) -> Arrays:
         """`loss` of every step, and every tensor after them: SGD on half the mean square of outputs less targets.
 
-        In training mode, dropout off. The model is then as before.
+        In training mode, dropout off. The tensors in `still` are not trained, and an output with the target None does
+        not count. The model is then as before.
         """
 
     def replay(

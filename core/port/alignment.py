@@ -1,0 +1,207 @@
+"""Which step of one model's run is which of the other's: by the weights that both hold, then by role and order."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .layer import BLOCK, CUSTOM, Step, Trace
+from .mapping import WeightMapping
+from .roles import MOVING
+
+ACTIVATIONS = frozenset(
+    {"relu", "relu6", "sigmoid", "tanh", "silu", "softplus", "softsign", "mish", "selu", "hard_sigmoid", "hard_swish",
+     "log_sigmoid", "exponential", "gelu", "leaky_relu", "elu", "softmax", "log_softmax"}
+)  # fmt: skip
+FAMILIES = (
+    ACTIVATIONS,
+    frozenset({"max_pool", "average_pool"}),
+    frozenset({"global_max_pool", "global_average_pool", "mean", "sum"}),
+    frozenset({"add", "subtract", "multiply", "divide"}),
+)
+SEPARATORS = {"torch": ".", "keras": "/"}
+DIGITS = 1e6  # numbers that agree to so many parts are taken for the same, to tell alike steps apart
+
+
+@dataclass(eq=False)
+class Paired:
+    """A step of PyTorch and the step of Keras that it is held to be. `weights` are the names of their matches.
+
+    `replayable` says whether the two can be run by themselves. `places` are their positions in the two traces.
+    """
+
+    torch: Step
+    keras: Step
+    places: tuple[int, int]
+    weights: frozenset[str] = frozenset()
+
+    @property
+    def label(self) -> str:
+        """Both names, once where they are the same."""
+        return self.torch.name if self.torch.name == self.keras.name else f"{self.torch.name} | {self.keras.name}"
+
+
+def aligned(torch: Trace, keras: Trace, mapping: WeightMapping) -> list[Paired]:
+    """The pairs of steps, in PyTorch's order. What moves numbers about has no part in it."""
+    held = [_weights(torch.steps, mapping, 0), _weights(keras.steps, mapping, 1)]
+    fixed = _by_weights(torch.steps, keras.steps, *held)
+    inside = [
+        _inside(steps, [pair[side] for pair in fixed], side) for side, steps in enumerate((torch.steps, keras.steps))
+    ]
+    free = [
+        [i for i, step in enumerate(steps) if i not in inside[side] and not held[side][i] and _counts(step)]
+        for side, steps in enumerate((torch.steps, keras.steps))
+    ]
+    found = list(fixed)
+    for ours, theirs in _segments(_increasing(fixed), free[0], free[1]):
+        found += _by_order(torch.steps, keras.steps, ours, theirs)
+    return [
+        Paired(torch.steps[one], keras.steps[other], (one, other), held[0][one]) for one, other in sorted(set(found))
+    ]
+
+
+def _counts(step: Step) -> bool:
+    return step.role not in MOVING and step.role not in (BLOCK, CUSTOM, "dropout") and bool(step.outputs)
+
+
+def holds(step: Step, layer: str, side: str) -> bool:
+    """Whether a layer is the step's own, or one within it."""
+    owner = step.layer or (step.name if step.role in (BLOCK, CUSTOM) else "")
+    if step.role == BLOCK and not step.name:
+        return True
+    return bool(owner) and (layer == owner or layer.startswith(owner + SEPARATORS[side]))
+
+
+def _weights(steps: Sequence[Step], mapping: WeightMapping, side: int) -> list[frozenset[str]]:
+    by_layer: dict[str, set[str]] = {}
+    for match in mapping.matches:
+        by_layer.setdefault(match.layers[side], set()).add(match.name)
+    word = list(SEPARATORS)[side]
+    return [
+        frozenset(name for layer, names in by_layer.items() if holds(step, layer, word) for name in names)
+        for step in steps
+    ]
+
+
+def _by_weights(
+    torch: Sequence[Step], keras: Sequence[Step], ours: list[frozenset[str]], theirs: list[frozenset[str]]
+) -> list[tuple[int, int]]:
+    """Pairs that hold the same weights: of one role first, and then what lies around what has found no partner."""
+    found: list[tuple[int, int]] = []
+    covered: set[str] = set()
+    sets = sorted({weights for weights in ours if weights} & set(theirs), key=lambda names: (len(names), min(names)))
+    for weights in sets:
+        if weights <= covered:
+            continue
+        one = [i for i, names in enumerate(ours) if names == weights]
+        other = [i for i, names in enumerate(theirs) if names == weights]
+        leaves = [[i for i in one if torch[i].role != BLOCK], [i for i in other if keras[i].role != BLOCK]]
+        if leaves[0] and leaves[1]:
+            one, other = _innermost(torch, leaves[0]), _innermost(keras, leaves[1])
+        else:
+            one, other = _outermost(torch, one), _outermost(keras, other)
+        pairs = list(zip(one, other, strict=False))
+        found += pairs
+        if pairs:
+            covered |= weights
+    return found
+
+
+def _innermost(steps: Sequence[Step], places: list[int]) -> list[int]:
+    """The calls of one step among several that hold the same weights: of a known role rather than a custom one."""
+    known = [i for i in places if steps[i].role != CUSTOM] or places
+    name = steps[known[0]].name.partition(":")[0]
+    return [i for i in known if steps[i].name.partition(":")[0] == name]
+
+
+def _outermost(steps: Sequence[Step], places: list[int]) -> list[int]:
+    name = min((steps[i].name for i in places), key=len)
+    return [i for i in places if steps[i].name == name]
+
+
+def _inside(steps: Sequence[Step], chosen: Iterable[int], side: int) -> set[int]:
+    """The steps within the blocks that have found a partner as a whole."""
+    word = list(SEPARATORS.values())[side]
+    owners = {steps[i].name for i in chosen if steps[i].role in (BLOCK, CUSTOM)}
+    return {
+        i
+        for i, step in enumerate(steps)
+        for owner in owners
+        if step.name != owner and (not owner or step.name.startswith((owner + word, owner + ":")))
+    }
+
+
+def _increasing(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The longest run of pairs that is in order on both sides."""
+    ordered = sorted(set(pairs))
+    tails: list[int] = []
+    chain: list[list[tuple[int, int]]] = []
+    for pair in ordered:
+        place = bisect.bisect_left(tails, pair[1])
+        before = chain[place - 1] if place else []
+        if place == len(tails):
+            tails.append(pair[1])
+            chain.append([*before, pair])
+        else:
+            tails[place], chain[place] = pair[1], [*before, pair]
+    return chain[-1] if chain else []
+
+
+def _segments(
+    anchors: list[tuple[int, int]], ours: list[int], theirs: list[int]
+) -> Iterable[tuple[list[int], list[int]]]:
+    last = (-1, -1)
+    for anchor in [*anchors, (1 << 60, 1 << 60)]:
+        yield (
+            [i for i in ours if last[0] < i < anchor[0]],
+            [i for i in theirs if last[1] < i < anchor[1]],
+        )
+        last = anchor
+
+
+def _by_order(
+    torch: Sequence[Step], keras: Sequence[Step], ours: list[int], theirs: list[int]
+) -> list[tuple[int, int]]:
+    """The alignment of two short runs of steps with the highest score, by dynamic programming."""
+    best = np.zeros((len(ours) + 1, len(theirs) + 1))
+    scores = np.zeros((len(ours), len(theirs)))
+    for i, one in enumerate(ours):
+        for j, other in enumerate(theirs):
+            scores[i, j] = score(torch[one], keras[other])
+            best[i + 1, j + 1] = max(best[i, j + 1], best[i + 1, j], best[i, j] + scores[i, j])
+    found, i, j = [], len(ours), len(theirs)
+    while i and j:
+        if scores[i - 1, j - 1] > 0 and best[i, j] == best[i - 1, j - 1] + scores[i - 1, j - 1]:
+            found.append((ours[i - 1], theirs[j - 1]))
+            i, j = i - 1, j - 1
+        elif best[i, j] == best[i - 1, j]:
+            i -= 1
+        else:
+            j -= 1
+    return found
+
+
+def score(one: Step, other: Step) -> float:
+    """How much speaks for two steps without weights being the same; 0 for what cannot be."""
+    if one.outputs[0].size != other.outputs[0].size:
+        return 1.0 if one.role == other.role and len(one.outputs[0].shape) == len(other.outputs[0].shape) else 0.0
+    same = one.role == other.role
+    if not same and not any({one.role, other.role} <= family for family in FAMILIES):
+        return 4.0 if alike(one, other) else 0.0
+    return (3.0 if same else 1.0) + (4.0 if alike(one, other) else 0.0)
+
+
+def alike(one: Step, other: Step) -> bool:
+    """Whether two results may hold the same numbers, in any order."""
+    first, second = (np.asarray(step.outputs[0], dtype=np.float64) for step in (one, other))
+    if not first.size:
+        return False
+    for measure in (np.sum, lambda array: np.sum(array * array), np.max, np.min):
+        values = float(measure(first)), float(measure(second))
+        scale = max(float(np.sum(np.abs(first))) if measure is np.sum else 0.0, abs(values[0]), abs(values[1]))
+        if not abs(values[0] - values[1]) * DIGITS <= scale:
+            return False
+    return True

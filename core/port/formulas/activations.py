@@ -1,0 +1,195 @@
+"""Functions of one element: activations with and without a constant, which is solved for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from .found import Array, Found, digits, factor, number, sample, settled
+
+ERF = np.vectorize(math.erf, otypes=[float])
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)), without overflow."""
+    small = np.exp(-np.abs(x))
+    return np.asarray(np.where(x >= 0, 1.0, small) / (1.0 + small))
+
+
+def softplus(x: Array) -> Array:
+    """log(1 + exp(x)), without overflow."""
+    return np.asarray(np.logaddexp(0.0, x))
+
+
+def gelu_tanh(x: Array) -> Array:
+    """Hendrycks and Gimpel's approximation by a hyperbolic tangent."""
+    return np.asarray(0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3))))
+
+
+def elu(x: Array, alpha: float = 1.0) -> Array:
+    """x above zero, alpha (exp(x) - 1) below."""
+    return np.asarray(np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0.0))))
+
+
+SELU = (1.0507009873554805, 1.6732632423543772)
+
+FIXED: dict[str, Callable[[Array], Array]] = {
+    "relu": lambda x: np.maximum(x, 0.0),
+    "relu6": lambda x: np.clip(x, 0.0, 6.0),
+    "gelu in the exact form": lambda x: 0.5 * x * (1.0 + ERF(x / math.sqrt(2.0))),
+    "gelu in the tanh approximation": gelu_tanh,
+    "gelu in the sigmoid approximation, x sigmoid(1.702 x)": lambda x: x * sigmoid(1.702 * x),
+    "silu": lambda x: x * sigmoid(x),
+    "sigmoid": sigmoid,
+    "tanh": np.tanh,
+    "elu of alpha 1": elu,
+    "selu": lambda x: SELU[0] * elu(x, SELU[1]),
+    "mish": lambda x: x * np.tanh(softplus(x)),
+    "softplus": softplus,
+    "softsign": lambda x: x / (1.0 + np.abs(x)),
+    "hard sigmoid in the form clip(x / 6 + 0.5)": lambda x: np.clip(x / 6.0 + 0.5, 0.0, 1.0),
+    "hard sigmoid in the older form clip(0.2 x + 0.5)": lambda x: np.clip(0.2 * x + 0.5, 0.0, 1.0),
+    "hard swish": lambda x: x * np.clip(x / 6.0 + 0.5, 0.0, 1.0),
+    "hard swish with the older hard sigmoid": lambda x: x * np.clip(0.2 * x + 0.5, 0.0, 1.0),
+    "hard tanh": lambda x: np.clip(x, -1.0, 1.0),
+    "clip to 0 … 1": lambda x: np.clip(x, 0.0, 1.0),
+    "log sigmoid": lambda x: -softplus(-x),
+    "tanh shrink": lambda x: x - np.tanh(x),
+    "scaled tanh, 1.7159 tanh(2 x / 3)": lambda x: 1.7159 * np.tanh(2.0 * x / 3.0),
+    "squared relu": lambda x: np.maximum(x, 0.0) ** 2,
+    "exponential": np.exp,
+    "exp(x) - 1": np.expm1,
+    "logarithm": np.log,
+    "log(1 + x)": np.log1p,
+    "absolute value": np.abs,
+    "square": np.square,
+    "square root": np.sqrt,
+    "reciprocal": np.reciprocal,
+    "reciprocal square root": lambda x: 1.0 / np.sqrt(x),
+    "sine": np.sin,
+    "cosine": np.cos,
+    "1 - x": lambda x: 1.0 - x,
+    "exp(x / 2)": lambda x: np.exp(x / 2.0),
+    "gaussian, exp(-x²)": lambda x: np.exp(-(x**2)),
+    "one step above zero": lambda x: (x > 0).astype(np.float64),
+}
+
+
+def leaky_relu(x: Array, y: Array) -> Found | None:
+    """Above zero the input itself, below it times the slope that is solved for."""
+    below = (x < 0) & np.isfinite(x)
+    slope = settled(y[below] / x[below]) if below.any() else None
+    if slope is None or slope in (0.0, 1.0) or not (x > 0).any():
+        return None
+    return Found("activation", f"leaky relu of slope {number(slope)}", digits(np.where(x < 0, slope * x, x), y))
+
+
+def scaled_elu(x: Array, y: Array) -> Found | None:
+    """Above zero the input itself, below it alpha (exp(x) - 1)."""
+    below = x < 0
+    alpha = settled(y[below] / np.expm1(x[below])) if below.any() else None
+    return Found("activation", f"elu of alpha {number(alpha)}", digits(elu(x, alpha), y)) if alpha else None
+
+
+def celu(x: Array, y: Array) -> Found | None:
+    """Above zero the input itself, below it alpha (exp(x / alpha) - 1), for the usual alphas."""
+    grid = [Found("activation", f"celu of alpha {a:g}", digits(a * elu(x / a), y)) for a in (0.1, 0.2, 0.5, 2.0)]
+    found = [Found("", "", digits(np.where(x > 0, x, 0.0), np.where(x > 0, y, 0.0))), *grid]
+    return max(grid, key=lambda item: item.digits) if found[0].digits > 3 else None
+
+
+def swish(x: Array, y: Array) -> Found | None:
+    """x sigmoid(beta x)."""
+    share = y[x != 0] / x[x != 0]
+    inside = (share > 0) & (share < 1) & (np.abs(share - 0.5) > 1e-3)
+    if not inside.any():
+        return None
+    share, base = share[inside], x[x != 0][inside]
+    beta = settled(np.log(share / (1.0 - share)) / base)
+    return Found("activation", f"x sigmoid({number(beta)} x)", digits(x * sigmoid(beta * x), y)) if beta else None
+
+
+def scaled_sigmoid(x: Array, y: Array) -> Found | None:
+    """sigmoid(beta x)."""
+    inside = (y > 0) & (y < 1) & (np.abs(x) > 1e-3)
+    if not inside.any() or (y < 0).any() or (y > 1).any():
+        return None
+    beta = settled(np.log(y[inside] / (1.0 - y[inside])) / x[inside])
+    return Found("activation", f"sigmoid of {number(beta)} x", digits(sigmoid(beta * x), y)) if beta else None
+
+
+def softplus_beta(x: Array, y: Array) -> Found | None:
+    """log(1 + exp(beta x)) / beta, for the usual betas."""
+    grid = [
+        Found("activation", f"softplus of beta {b:g}", digits(softplus(b * x) / b, y)) for b in (0.5, 2.0, 5.0, 10.0)
+    ]
+    return max(grid, key=lambda item: item.digits)
+
+
+def clipped(x: Array, y: Array) -> Found | None:
+    """The input between two bounds that are solved for."""
+    low, high = float(np.min(y)), float(np.max(y))
+    if not (np.any(x < low) or np.any(x > high)):
+        return None
+    name = f"relu up to {number(high)}" if low == 0 else f"clip to {number(low)} … {number(high)}"
+    return Found("activation", name, digits(np.clip(x, low, high), y))
+
+
+def thresholded(x: Array, y: Array) -> Found | None:
+    """The input above a threshold, zero below it."""
+    kept = (y == x) & (x != 0)
+    if kept.all() or not kept.any() or not (y[~kept] == 0).all():
+        return None
+    level = float(np.max(x[~kept]))
+    return Found("activation", f"zero below {number(level)}", digits(np.where(x > level, x, 0.0), y))
+
+
+SOLVED = (leaky_relu, scaled_elu, celu, swish, scaled_sigmoid, softplus_beta, clipped, thresholded)
+
+
+def activation(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Array]) -> Iterator[Found]:
+    """Which function of one element gives the output from the first input; both in any layout, of one shape."""
+    x = np.asarray(inputs[0], np.float64)
+    if x.shape != output.shape or not _varies(output):
+        return
+    x, y = x.ravel(), np.asarray(output, np.float64).ravel()
+    few = sample(x.size)
+    with np.errstate(all="ignore"):
+        for name, function in FIXED.items():
+            if digits(function(x[few]), y[few]) > 3:
+                yield Found("activation", name, digits(function(x), y))
+        for solve in SOLVED:
+            if (found := solve(x[few], y[few])) and found.digits > 3:
+                yield solve(x, y) or found
+
+
+def scaling(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Array]) -> Iterator[Found]:
+    """The input itself, times a factor, plus a constant, or both."""
+    x = np.asarray(inputs[0], np.float64)
+    y = np.asarray(output, np.float64)
+    if x.shape != y.shape or not _varies(y) or not _varies(x):
+        return
+    sizes = sorted({*x.shape[1:], *(tensor.shape[-1] for tensor in tensors.values() if tensor.ndim)})
+    yield Found("scaling", "its input unchanged", digits(x, y), "{0} itself")
+    ratio = settled(y[x != 0] / x[x != 0])
+    if ratio and ratio != 1:
+        named = factor(ratio, sizes)
+        yield Found("scaling", f"{named} times its input", digits(ratio * x, y), f"{named} times {{0}}")
+    shift = settled(y - x)
+    if shift:
+        yield Found("scaling", f"its input plus {number(shift)}", digits(x + shift, y), f"{{0}} plus {number(shift)}")
+    finite = np.isfinite(x) & np.isfinite(y)
+    if not finite.all() or np.ptp(x) == 0:
+        return
+    low, high = int(np.argmin(x)), int(np.argmax(x))
+    slope = float((y.flat[high] - y.flat[low]) / (x.flat[high] - x.flat[low]))
+    start = float(y.flat[low] - slope * x.flat[low])
+    if slope and start:
+        words = f"{factor(slope, sizes)} times {{0}} plus {number(start)}"
+        yield Found("scaling", words.format("its input"), digits(slope * x + start, y), words)
+
+
+def _varies(array: Array) -> bool:
+    return bool(array.size > 1 and np.issubdtype(array.dtype, np.number) and np.any(array != array.flat[0]))

@@ -1,0 +1,238 @@
+"""Two models of a user's with one state, and the jobs on which they are compared."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from .. import floor
+from ..backend import SIDES
+from ..measured import Job, Measured
+from ..noise import generator
+from ..technique import Arrays
+from .alignment import Paired, aligned
+from .given import Given, Hint, Output, outputs
+from .layer import Trace
+from .layouts import SAME, Array, Layout, layouts
+from .mapping import Match, WeightMapping
+from .subject import Subject
+
+CHANGE = 0.01  # by which part of their length the weights move in one training step
+
+
+def fitting(torch: Array, keras: Array, maps: tuple[tuple[int, ...], ...] = ()) -> Layout | None:
+    """The layout by which one tensor lies in both frameworks: of those that its shapes allow, the one that fits best."""
+    found = list(layouts(torch.shape, keras.shape, maps))
+    if len(found) < 2 or torch.dtype.kind not in "fiub":
+        return found[0] if found else None
+    with np.errstate(invalid="ignore", over="ignore"):
+        misfits = [
+            float(np.max(np.abs(layout.to_keras(torch).astype(np.float64) - keras), initial=0)) for layout in found
+        ]
+    return found[int(np.argmin([misfit if misfit == misfit else math.inf for misfit in misfits]))]
+
+
+class Porting(Measured):
+    """Both subjects, the state that both are given, and how every tensor of one lies in the other."""
+
+    def __init__(self, subjects: Mapping[str, Subject], mapping: WeightMapping, given: Given, seed: int) -> None:
+        self.subjects, self.mapping, self.given, self.seed = subjects, mapping, given, seed
+        self.precision = "float32" if any(one.precision == "float32" for one in subjects.values()) else "float64"
+        self.narrow = floor.NARROW if self.precision == "float64" else floor.WIDE
+        self.states: dict[str, Arrays] = {}
+        self.traces: dict[str, Trace] = {}
+        self.outputs: list[Output] = []
+        self.pairs: list[Paired] = []
+        self.layouts: dict[str, Layout | None] = {}
+
+    def share(self, states: Mapping[str, Arrays]) -> None:
+        """Give both sides their states, which are the same numbers."""
+        self.states = {side: dict(states[side]) for side in SIDES}
+        for side in SIDES:
+            self.subjects[side].write(self.states[side])
+
+    def watch(self, torch_outputs: Hint, keras_outputs: Hint) -> None:
+        """Run both once, and settle which step and which tensor of one is which of the other."""
+        for side in SIDES:
+            self.traces[side] = self.subjects[side].run(self.given.of(side, self.given.batch()))
+        torch, keras = self.traces["torch"], self.traces["keras"]
+        self.outputs = outputs(torch.outputs, keras.outputs, torch_outputs, keras_outputs)
+        self.pairs = aligned(torch, keras, self.mapping)
+        maps = self.maps()
+        for output in self.outputs:
+            if output.torch is not None and output.keras is not None:
+                one, other = torch.outputs[output.torch], keras.outputs[output.keras]
+                self.layouts[f"output {output.name}"] = output.layout or fitting(one, other, maps)
+        for index, pair in enumerate(self.pairs):
+            self.layouts[f"tap {index}"] = fitting(pair.torch.outputs[0], pair.keras.outputs[0], maps)
+            for place, (one, other) in enumerate(zip(*self.arguments(index), strict=False)):
+                self.layouts[f"input {index} {place}"] = fitting(one, other, maps)
+
+    def maps(self) -> tuple[tuple[int, ...], ...]:
+        """The shapes of PyTorch's feature maps, channels first."""
+        found = {
+            array.shape[1:]: None for step in self.traces["torch"].steps for array in step.outputs if array.ndim > 2
+        }
+        return tuple(found)
+
+    def arguments(self, index: int) -> tuple[list[Array], list[Array]]:
+        """The tensors that a pair of steps was given, PyTorch's in the order of Keras's."""
+        pair = self.pairs[index]
+        return [pair.torch.inputs[place] for place in self.order(index)], list(pair.keras.inputs)
+
+    def order(self, index: int) -> list[int]:
+        """PyTorch's arguments in the order of Keras's: a sum may have its terms the other way round."""
+        pair = self.pairs[index]
+        one, other = pair.torch.inputs, pair.keras.inputs
+        places = list(range(len(one)))
+        if pair.torch.role in ("add", "multiply") and len(one) == len(other) == 2:
+            crossed = [_misfit(one[1], other[0]), _misfit(one[0], other[1])]
+            straight = [_misfit(one[0], other[0]), _misfit(one[1], other[1])]
+            if sum(crossed) < sum(straight):
+                return places[::-1]
+        return places
+
+    def run(self, side: str, job: Job, batches: list[Arrays], move: str | None = None, throw: int = 0) -> Arrays:
+        state = self.states[side]
+        if move:
+            coins = self.coins(side, throw)
+            state = floor.moved(state, coins, move)
+            batches = [floor.moved(batch, coins + 1000 * step, move) for step, batch in enumerate(batches)]
+        self.subjects[side].write(state)
+        try:
+            return job(side, state, batches)
+        finally:
+            self.subjects[side].write(self.states[side])
+
+    def forward(self) -> Job:
+        """Every output, every matched step's result, and what each was given that no matched step gave before."""
+
+        def job(side: str, state: Arrays, batches: list[Arrays]) -> Arrays:
+            return self.seen(side, self.subjects[side].run(self.given.of(side, batches[0])))
+
+        return job
+
+    def seen(self, side: str, trace: Trace) -> Arrays:
+        """The tensors of a trace under names that both sides share, in Keras's layout."""
+        found = {}
+        for output in self.outputs:
+            name = output.torch if side == "torch" else output.keras
+            if name is not None:
+                found[f"output {output.name}"] = self._laid(side, f"output {output.name}", trace.outputs[name])
+        own = 0 if side == "torch" else 1
+        for index, pair in enumerate(self.pairs):
+            step = trace.steps[pair.places[own]]
+            found[f"tap {index}"] = self._laid(side, f"tap {index}", step.outputs[0])
+            order = self.order(index) if side == "torch" else range(len(step.inputs))
+            for place, source in enumerate(order):
+                name = f"input {index} {place}"
+                if name in self.layouts and not self.known(index, place):
+                    found[name] = self._laid(side, name, step.inputs[source])
+        return found
+
+    def known(self, index: int, place: int) -> int | None:
+        """The pair of steps whose result this argument is on both sides, if there is one."""
+        ours, theirs = self.arguments(index)
+        for other in range(len(self.pairs)):
+            pair = self.pairs[other]
+            if ours[place] is pair.torch.outputs[0] and theirs[place] is pair.keras.outputs[0]:
+                return other
+        return None
+
+    def _laid(self, side: str, name: str, array: Array) -> Array:
+        layout = self.layouts.get(name)
+        return layout.to_keras(array) if side == "torch" and layout is not None else array
+
+    def gradients(self) -> Job:
+        """The gradient of <outputs, cotangents> for every matched weight and every float input."""
+        cotangents = self.drawn("cotangent")
+
+        def job(side: str, state: Arrays, batches: list[Arrays]) -> Arrays:
+            inputs = self.given.of(side, batches[0])
+            found = self.subjects[side].gradients(inputs, self.in_order(side, cotangents))
+            result = {f"gradient of {name}": value for name, value in self.canonical(side, found, summed=False).items()}
+            for name in self.given.keras if self.given.own is None else ():
+                if f"input {name}" in found:
+                    layout = self.given.layouts.get(name, SAME) if side == "torch" else SAME
+                    result[f"gradient of input {name}"] = layout.to_keras(found[f"input {name}"])
+            return result
+
+        return job
+
+    def training(self, steps: int, rate: float, still: Mapping[str, tuple[str, ...]]) -> Job:
+        """The loss of each step of plain gradient descent, and every matched weight and buffer after the last."""
+        targets = [self.drawn(f"target {step}") for step in range(steps)]
+
+        def job(side: str, state: Arrays, batches: list[Arrays]) -> Arrays:
+            inputs = [self.given.of(side, batch) for batch in batches]
+            aims = [self.in_order(side, target) for target in targets]
+            found = self.subjects[side].train(inputs, aims, rate, still=still[side])
+            return {"loss": found["loss"], **self.canonical(side, found)}
+
+        return job
+
+    def drawn(self, label: str) -> Arrays:
+        """An array of normal numbers for every float output, in Keras's layout."""
+        held = self.traces["keras"].outputs
+        return {
+            output.name: generator(self.seed, f"{label} {output.name}").standard_normal(held[output.keras].shape)
+            for output in self.outputs
+            if output.keras is not None and output.torch is not None and held[output.keras].dtype.kind == "f"
+        }
+
+    def in_order(self, side: str, arrays: Arrays) -> list[Array | None]:
+        """Arrays by the names of outputs, as a side takes them: in the order of its own float outputs."""
+        own = {(output.torch if side == "torch" else output.keras): output for output in self.outputs}
+        found: list[Array | None] = []
+        for name, array in self.traces[side].outputs.items():
+            if array.dtype.kind != "f":
+                continue
+            output = own.get(name)
+            if output is None or output.name not in arrays:
+                found.append(None)
+                continue
+            layout = self.layouts.get(f"output {output.name}")
+            laid = arrays[output.name]
+            found.append(layout.to_torch(laid) if side == "torch" and layout is not None else laid)
+        return found
+
+    def canonical(self, side: str, arrays: Mapping[str, Any], *, summed: bool = True) -> Arrays:
+        """Arrays by a side's names of tensors as canonical weights, by the names of their matches.
+
+        Of several pieces the sum is taken, or else the first: each of them has the gradient of their sum.
+        """
+        found = {}
+        for match in self.mapping.matches:
+            pieces = pieces_of(match, side)
+            if all(piece.tensor in arrays for piece in pieces):
+                parts = [piece.read(np.asarray(arrays[piece.tensor]), match.axes) for piece in pieces]
+                found[match.name] = sum(parts[1:], parts[0]) if summed else parts[0]
+        return found
+
+    def tensors(self, side: str, names: Iterable[str]) -> set[str]:
+        """A side's tensors that hold these matches."""
+        wanted = set(names)
+        return {
+            piece.tensor for match in self.mapping.matches if match.name in wanted for piece in pieces_of(match, side)
+        }
+
+    def rate(self, gradients: Arrays) -> float:
+        """A power of two as learning rate, by which the weights move a little in one step."""
+        weights = self.canonical("torch", self.states["torch"])
+        names = [name for name in weights if f"gradient of {name}" in gradients]
+        length = math.sqrt(sum(float(np.sum(weights[name] ** 2)) for name in names)) or 1.0
+        slope = math.sqrt(sum(float(np.sum(gradients[f"gradient of {name}"] ** 2)) for name in names)) or 1.0
+        return float(2.0 ** round(math.log2(CHANGE * length / slope)))
+
+
+def pieces_of(match: Match, side: str) -> tuple[Any, ...]:
+    """The places of a match on a side."""
+    return match.torch if side == "torch" else match.keras
+
+
+def _misfit(one: Array, other: Array) -> float:
+    layout = fitting(one, other)
+    return math.inf if layout is None else float(np.max(np.abs(layout.to_keras(one) - other), initial=0))
