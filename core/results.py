@@ -6,10 +6,14 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import verdict
 from .verdict import Verdict
+
+if TYPE_CHECKING:
+    from .port.findings import Finding
+    from .port.mapping import WeightMapping
 
 SCHEMA = 1
 
@@ -60,7 +64,9 @@ class Cell:
 class Report:
     """The cells of a run, with what is needed to run it again.
 
-    `planted` is the smallest ratio of any planted bug and `planted_bug` its name, as last calibrated.
+    `planted` is the smallest ratio of any planted bug and `planted_bug` its name, as last calibrated. Of two models of a
+    user's own there are also the `mapping`, which weight was taken for which; `notes`, sentences on what was decided or
+    could not be; and `findings`, the steps of both with their accumulated and their local error.
     """
 
     cells: list[Cell]
@@ -69,6 +75,9 @@ class Report:
     seconds: float = 0.0
     planted: float | None = None
     planted_bug: str = ""
+    mapping: WeightMapping | None = None
+    notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     @property
     def verdict(self) -> Verdict:

@@ -25,6 +25,7 @@ __all__ = [
     "Recipe",
     "build",
     "check",
+    "compare",
     "convert",
     "export_pretrained",
     "fit",
@@ -351,6 +352,58 @@ def check(
     from .core import runner
 
     return runner.run(runner.plan(names, checks, dtypes, seed), workers=workers)
+
+
+def compare(
+    torch_model: Any,
+    keras_model: Any,
+    inputs: Any,
+    *,
+    torch_inputs: Any = None,
+    torch_outputs: Sequence[str | int] | Mapping[str | int, str] | None = None,
+    keras_outputs: Sequence[str | int] | Mapping[str | int, str] | None = None,
+    map: Any = None,
+    ignore: Sequence[str] = (),
+    checks: str | Sequence[str] | None = None,
+    steps: int = 3,
+    seed: int = 0,
+) -> Report:
+    """Compare two models of your own: are they the same, and if not, at which layer do they part, and why?
+
+    Each model is an instance, or a factory without arguments, which is called anew in float64. Both are compared on
+    copies: yours are never changed. `inputs` are one array, a list, or arrays by name, in Keras's layout; they are
+    permuted for PyTorch where its layers want it. `torch_inputs` are given instead where that does not fit. Outputs go
+    together by name or else by order: `torch_outputs` and `keras_outputs` give another order, by name or by place, or, as
+    {name: layout}, how PyTorch's lie: `same`, `channels` (behind the batch) or `time` (before the batch).
+
+    Weights are matched by what they hold, by names, roles, shapes and order of execution; `report.mapping` says which was
+    taken for which. `map` settles what is ambiguous: {PyTorch's name: Keras's name}, or a file that was written by
+    `diglot compare --write-map`. A weight without a partner is an error unless `ignore` names it or a pattern of it.
+
+    There are four checks. `weights`: do the two hold the same numbers, each where it belongs? Where they hold different
+    ones throughout, as two fresh models do, that is noted, and PyTorch's are given to both. `forward`: outputs in
+    evaluation mode. `gradients`: of every weight and input. `training`: losses and weights after `steps` steps of plain
+    gradient descent in training mode. `report.cells` has one for each, with the layer at fault and the cause;
+    `report.findings` every matched layer, with its accumulated and its local error; `report.notes` what else to know.
+
+    Raises InputError for what is no model or no input of it, StateError for weights that cannot be matched, and
+    MissingFrameworkError where a framework is not installed.
+    """
+    from .core.port import comparing
+
+    return comparing.compare(
+        torch_model,
+        keras_model,
+        inputs,
+        torch_inputs=torch_inputs,
+        torch_outputs=torch_outputs,
+        keras_outputs=keras_outputs,
+        map=map,
+        ignore=ignore,
+        checks=checks,
+        steps=steps,
+        seed=seed,
+    )
 
 
 def _of_architecture(spec: Any, verb: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..technique import Arrays
-from .layouts import CHANNELS, SAME, TIME, Layout
+from .layouts import CHANNELS, SAME, TIME, Layout, layouts
 from .subject import Inputs
 
 LAYOUTS = {"same": SAME, "channels": CHANNELS, "time": TIME}
@@ -21,7 +22,7 @@ Hint = Sequence[str | int] | Mapping[str | int, str] | None
 class Given:
     """The inputs of both models by name; positional ones are `0`, `1` … `layouts` are how PyTorch has Keras's arrays.
 
-    Where PyTorch's are given by themselves, they are `own`.
+    Where PyTorch's are given by themselves, they are `own`. `options` are all the layouts in which its model runs.
     """
 
     keras: Arrays
@@ -29,6 +30,7 @@ class Given:
     own: Arrays | None = None
     own_positional: bool = True
     layouts: dict[str, Layout] = field(default_factory=dict)
+    options: list[dict[str, Layout]] = field(default_factory=list)
 
     def of(self, side: str, batch: Arrays) -> Inputs:
         """A batch as a side takes it. A batch holds Keras's arrays by name, and PyTorch's own as `torch NAME`."""
@@ -78,6 +80,27 @@ def _array(value: Any, label: str) -> np.ndarray[Any, Any]:
             raise InputError(f"{label} holds {int(np.sum(~np.isfinite(array)))} values that are not finite")
         return array.astype(np.float64)
     return array.astype(np.int64) if array.dtype.kind in "iu" else array
+
+
+def options(arrays: Arrays) -> Iterator[dict[str, Layout]]:
+    """The layouts in which PyTorch may want Keras's arrays, the rule's first: channels behind the batch in pictures.
+
+    What has three axes may be a sequence as well, in either order of batch and time.
+    """
+    ranks = {name: min(array.ndim, 4) for name, array in arrays.items()}
+    likely = {4: (CHANNELS, SAME), 3: (SAME, CHANNELS, TIME)}
+    present = sorted({rank for rank in ranks.values() if rank in likely})
+    for words in itertools.product(*(likely[rank] for rank in present)):
+        chosen = dict(zip(present, words, strict=True))
+        yield {name: chosen.get(rank, SAME) for name, rank in ranks.items()}
+    if any(rank in (2, 3) for rank in ranks.values()) and any(array.ndim == 2 for array in arrays.values()):
+        yield {name: TIME if rank in (2, 3) else SAME for name, rank in ranks.items()}
+
+
+def may_agree(torch: Arrays, keras: Arrays) -> bool:
+    """Whether outputs of these shapes may be the same in some layout."""
+    pairs = zip(torch.values(), keras.values(), strict=False)
+    return all(any(layouts(one.shape, other.shape)) for one, other in pairs)
 
 
 @dataclass(frozen=True)

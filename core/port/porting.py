@@ -24,7 +24,7 @@ CHANGE = 0.01  # by which part of their length the weights move in one training 
 
 
 def fitting(torch: Array, keras: Array, maps: tuple[tuple[int, ...], ...] = ()) -> Layout | None:
-    """The layout by which one tensor lies in both frameworks: of those that its shapes allow, the one that fits best."""
+    """The layout by which one tensor lies in both frameworks: of those that the shapes allow, the best fit."""
     found = list(layouts(torch.shape, keras.shape, maps))
     if len(found) < 2 or torch.dtype.kind not in "fiub":
         return found[0] if found else None
@@ -53,6 +53,22 @@ class Porting(Measured):
         self.states = {side: dict(states[side]) for side in SIDES}
         for side in SIDES:
             self.subjects[side].write(self.states[side])
+
+    def settle(self, torch_outputs: Hint, keras_outputs: Hint) -> None:
+        """Of several layouts of the inputs in which PyTorch's model runs, take the one whose outputs agree best."""
+        if len(self.given.options) < 2:
+            return
+        theirs = self.subjects["keras"].run(self.given.of("keras", self.given.batch()), watch=False).outputs
+        misfits = []
+        for option in self.given.options:
+            self.given.layouts = option
+            ours = self.subjects["torch"].run(self.given.of("torch", self.given.batch()), watch=False).outputs
+            pairs = outputs(ours, theirs, torch_outputs, keras_outputs)
+            both = [
+                (ours[one.torch], theirs[one.keras]) for one in pairs if one.torch is not None and one.keras is not None
+            ]
+            misfits.append(sum(_misfit(one, other) for one, other in both))
+        self.given.layouts = self.given.options[int(np.argmin(misfits))]
 
     def watch(self, torch_outputs: Hint, keras_outputs: Hint) -> None:
         """Run both once, and settle which step and which tensor of one is which of the other."""

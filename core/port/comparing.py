@@ -1,0 +1,152 @@
+"""Two models that Diglot has never seen: their weights, outputs, gradients and training, and where they part."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..backend import SIDES
+from ..errors import DiglotError, InputError, SpecError, nearest
+from ..noise import generator
+from ..results import Report
+from ..runner import versions
+from ..technique import Arrays
+from . import carrying, mapfile, matching
+from .given import Given, Hint, given, may_agree, options
+from .layouts import Layout
+from .porting import Porting
+from .session import Session
+from .subject import Subject, examine
+
+CHECKS = ("weights", "forward", "gradients", "training")
+STEPS = 3
+SPREAD = 0.1  # of the normal numbers by which a weight moves that is one number throughout, such as a fresh bias
+
+
+def compare(
+    torch_model: Any,
+    keras_model: Any,
+    inputs: Any,
+    *,
+    torch_inputs: Any = None,
+    torch_outputs: Hint = None,
+    keras_outputs: Hint = None,
+    map: Any = None,
+    ignore: Sequence[str] = (),
+    checks: str | Sequence[str] | None = None,
+    steps: int = STEPS,
+    seed: int = 0,
+) -> Report:
+    """See diglot.compare."""
+    started = time.perf_counter()
+    chosen = _checks(checks)
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise SpecError(f"steps must be a whole number from 1 up, not {steps!r}")
+    told = given(inputs, torch_inputs)
+    subjects = _subjects(torch_model, keras_model, told)
+    notes = [f"{side}: {one.weaker}" for side, one in subjects.items() if one.weaker]
+    traces = tuple(subjects[side].run(told.of(side, told.batch())) for side in SIDES)
+    chart = matching.match(
+        subjects["torch"],
+        subjects["keras"],
+        traces=traces,
+        given=mapfile.as_mapping(map, subjects),
+        ignore=tuple(ignore),
+    )
+    porting = Porting(subjects, chart, told, seed)
+    held = {side: subjects[side].state() for side in SIDES}
+    session = Session(porting, f"{_name(torch_model)} | {_name(keras_model)}", notes)
+    session.weights(held, "weights" in chosen)
+    porting.share(shared(porting, held))
+    porting.settle(torch_outputs, keras_outputs)
+    porting.watch(torch_outputs, keras_outputs)
+    session.checks(chosen, steps)
+    return Report(
+        session.cells, seed, versions(), time.perf_counter() - started,
+        mapping=chart, notes=tuple(session.notes), findings=session.findings,
+    )  # fmt: skip
+
+
+def _checks(checks: str | Sequence[str] | None) -> tuple[str, ...]:
+    names = CHECKS if checks is None else tuple([checks] if isinstance(checks, str) else checks)
+    for name in names:
+        if name not in CHECKS:
+            raise SpecError(
+                f"there is no check {name!r} of two models; they are {', '.join(CHECKS)}{nearest(str(name), CHECKS)}"
+            )
+    if not names:
+        raise SpecError(f"no check was asked for; they are {', '.join(CHECKS)}")
+    return tuple(name for name in CHECKS if name in names)
+
+
+def _name(model: Any) -> str:
+    named = getattr(model, "__name__", "") if not isinstance(model, type) else model.__name__
+    return str(named or type(model).__name__)
+
+
+def _subjects(torch_model: Any, keras_model: Any, told: Given) -> dict[str, Subject]:
+    """Both models, in one precision: in float32 where either exists only in float32."""
+    for precise in (True, False):
+        keras = examine("keras", keras_model, told.of("keras", told.batch()), precise=precise)
+        torch = _torch(torch_model, told, keras, precise)
+        found = {"torch": torch, "keras": keras}
+        weaker = {side: one.weaker for side, one in found.items() if one.precision == "float32"}
+        if not precise or not weaker or len(weaker) == len(found):
+            break
+        first = weaker
+    if not precise:
+        for side, reason in first.items():
+            found[side].weaker = reason
+    return found
+
+
+def _torch(model: Any, told: Given, keras: Subject, precise: bool) -> Subject:
+    """PyTorch's model, with the layouts of the inputs in which it runs and gives what Keras's model may give."""
+    if told.own is not None:
+        return examine("torch", model, told.of("torch", told.batch()), precise=precise)
+    theirs = keras.run(told.of("keras", told.batch()), watch=False).outputs
+    failures: list[DiglotError] = []
+    found: list[tuple[bool, dict[str, Layout], Subject]] = []
+    for layouts in options(told.keras):
+        told.layouts = layouts
+        try:
+            subject = examine("torch", model, told.of("torch", told.batch()), precise=precise)
+            given = subject.run(told.of("torch", told.batch()), watch=False).outputs
+        except InputError as error:
+            failures.append(error)
+            continue
+        found.append((may_agree(given, theirs), layouts, subject))
+    if not found:
+        raise failures[0]
+    likely = [item for item in found if item[0]] or found[:1]
+    told.options = [layouts for _, layouts, _ in likely]
+    told.layouts = told.options[0]
+    return likely[0][2]
+
+
+def shared(porting: Porting, held: Mapping[str, Arrays]) -> dict[str, Arrays]:
+    """PyTorch's weights for both sides, in the precision of the comparison.
+
+    A weight that is one number throughout would hide what becomes of it, so it moves.
+    """
+    dtype = porting.precision
+    states = {
+        side: {name: array.astype(dtype) if array.dtype.kind == "f" else array.copy() for name, array in arrays.items()}
+        for side, arrays in held.items()
+    }
+    for match in porting.mapping.matches:
+        parts = [piece.read(states["torch"][piece.tensor], match.axes) for piece in match.torch]
+        for piece, part in zip(match.torch, parts, strict=True):
+            if part.dtype.kind == "f" and part.size and np.all(part == part.flat[0]):
+                moved = part + SPREAD * generator(porting.seed, f"spread {piece.tensor} {piece.pick}").standard_normal(
+                    part.shape
+                )
+                moved = np.abs(moved) if match.name.endswith(".variance") else moved
+                whole = np.ascontiguousarray(states["torch"][piece.tensor])
+                piece.write(whole, moved.astype(np.float32).astype(dtype), match.axes)
+                states["torch"][piece.tensor] = whole
+    states["keras"].update(carrying.carried(porting.mapping, states["torch"], states["keras"], "keras"))
+    return states

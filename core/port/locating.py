@@ -1,0 +1,223 @@
+"""Which layer is at fault: the first tensors that part, and then each layer by itself on the same input.
+
+Steps come in PyTorch's order. The first whose result differs though all that it was given agrees is at fault, if it
+still differs when both are given the same. Where a step is given something else though every result before agrees, the
+fault lies between: an operation that one side lacks, or another tensor taken.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+
+from .. import compare
+from ..compare import Comparison
+from ..errors import DiglotError
+from ..locate import describe
+from ..verdict import Verdict
+from . import causes
+from .findings import Finding
+from .layer import BLOCK, CUSTOM, Step
+from .porting import Porting
+from .replaying import Replaying
+from .roles import MOVING
+
+
+@dataclass(frozen=True)
+class Fault:
+    """The place at fault, with its names on both sides, and a sentence on it."""
+
+    torch: str
+    keras: str
+    role: str
+    cause: str
+    index: int | None = None
+
+    @property
+    def located(self) -> str:
+        """The name to point at: PyTorch's, or Keras's where only Keras has it."""
+        return self.torch or self.keras
+
+
+class Search:
+    """The comparisons of a run of both models, and the replays of their steps, each done once."""
+
+    def __init__(self, porting: Porting, taps: list[Comparison]) -> None:
+        self.porting = porting
+        self.taps = {item.name: item for item in taps}
+        self._replays: dict[tuple[int, bool], list[Comparison]] = {}
+        self.failed: dict[int, str] = {}
+
+    def replayed(self, index: int, training: bool = False) -> list[Comparison]:
+        """What a pair of steps makes of the same input; nothing where it could not be replayed."""
+        if (index, training) not in self._replays:
+            self._replays[index, training] = self._replay(index, training)
+        return self._replays[index, training]
+
+    def _replay(self, index: int, training: bool) -> list[Comparison]:
+        replaying = self.replaying(index)
+        if not replaying.possible:
+            return []
+        try:
+            return replaying.compared(training=training)
+        except DiglotError as error:
+            self.failed[index] = str(error)
+            return []
+
+    @functools.cache  # noqa: B019 - the search lives as long as one comparison
+    def replaying(self, index: int) -> Replaying:
+        """A pair of steps by themselves."""
+        return Replaying(self.porting, index)
+
+    def parted(self, index: int) -> bool:
+        """Whether the result of a step differs in the run of the whole models."""
+        item = self.taps.get(f"tap {index}")
+        return item is not None and item.verdict is not Verdict.EQUAL
+
+    def strange(self, index: int) -> list[int]:
+        """Which arguments of a step differ."""
+        found = []
+        for place in range(len(self.porting.arguments(index)[1])):
+            source = self.porting.known(index, place)
+            if self.parted(source) if source is not None else self._strange(index, place):
+                found.append(place)
+        return found
+
+    def _strange(self, index: int, place: int) -> bool:
+        item = self.taps.get(f"input {index} {place}")
+        return item is not None and item.verdict is not Verdict.EQUAL
+
+    def forward(self) -> Fault | None:
+        """The first fault that shows in the forward pass."""
+        for index in range(len(self.porting.pairs)):
+            strange = self.strange(index)
+            if strange:
+                return self.between(index, strange[0])
+            if self.parted(index):
+                return self.at(index)
+        for output in self.porting.outputs:
+            item = self.taps.get(f"output {output.name}")
+            if item is not None and item.verdict is not Verdict.EQUAL:
+                return self.ending(output.name, item)
+        return None
+
+    def anywhere(self, training: bool) -> Fault | None:
+        """The first step that differs by itself, forward, backward, or in training in what it keeps."""
+        for index in range(len(self.porting.pairs)):
+            if not self.agrees(index, training):
+                return self.at(index, training)
+        return None
+
+    def agrees(self, index: int, training: bool) -> bool:
+        """Whether nothing differs when the step is given the same on both sides."""
+        return all(item.verdict is Verdict.EQUAL for item in self.replayed(index, training))
+
+    def at(self, index: int, training: bool = False) -> Fault:
+        """The fault of a step, with its cause."""
+        pair = self.porting.pairs[index]
+        local = compare.worst(self.replayed(index, training))
+        if local is not None and local.verdict is not Verdict.EQUAL:
+            text = describe(local)
+        elif local is not None:
+            text = (
+                "its result differs in the models' own run, and agrees when only the tensors that flow in are the same"
+            )
+        else:
+            text = "its result differs, though all that it is given agrees" + self._unreplayed(index)
+        why = causes.cause(self.replaying(index)) if self.replaying(index).possible else None
+        return Fault(pair.torch.name, pair.keras.name, pair.torch.role, _joined(why, text), index)
+
+    def _unreplayed(self, index: int) -> str:
+        return f" (by itself it could not be run: {self.failed[index]})" if index in self.failed else ""
+
+    def between(self, index: int, place: int) -> Fault:
+        """The fault before a step that is given something else, though every result before agrees."""
+        pair = self.porting.pairs[index]
+        ours, theirs = self.porting.arguments(index)
+        layout = self.porting.layouts.get(f"input {index} {place}")
+        torch = layout.to_keras(ours[place]) if layout is not None else ours[place]
+        why = causes.between(self.agreeing(), torch, theirs[place])
+        name, other = self._lone(pair.places)
+        text = (
+            f"what reaches `{pair.torch.name}` (Keras's `{pair.keras.name}`) differs, though every layer before agrees"
+        )
+        role = "between"
+        return Fault(name or pair.torch.name, other or ("" if name else pair.keras.name), role, _joined(why, text))
+
+    def ending(self, name: str, item: Comparison) -> Fault:
+        """The fault behind the last step: outputs differ though every step agrees."""
+        output = next(one for one in self.porting.outputs if one.name == name)
+        steps = {side: self.porting.traces[side].steps for side in ("torch", "keras")}
+        ours, theirs = self._lone((len(steps["torch"]), len(steps["keras"])))
+        text = f"the output `{name}` differs, though every layer before agrees"
+        why = None
+        if output.torch is not None and output.keras is not None:
+            layout = self.porting.layouts.get(f"output {name}")
+            torch = self.porting.traces["torch"].outputs[output.torch]
+            torch = layout.to_keras(torch) if layout is not None else torch
+            why = causes.between(self.agreeing(), torch, self.porting.traces["keras"].outputs[output.keras])
+        elif item.complaint:
+            text = f"the output `{name}`: {item.complaint}"
+        if not ours and not theirs and self.porting.pairs:
+            last = self.porting.pairs[-1]
+            ours, theirs = last.torch.name, last.keras.name
+        return Fault(ours, theirs, "between", _joined(why, text))
+
+    def agreeing(self) -> dict[str, causes.Array]:
+        """The results on which both sides agree, by the names of their steps, in Keras's layout."""
+        return {
+            pair.label: pair.keras.outputs[0]
+            for index, pair in enumerate(self.porting.pairs)
+            if not self.parted(index) and pair.keras.outputs[0].dtype.kind == "f"
+        } | {f"input {name}": array for name, array in self.porting.given.keras.items() if array.dtype.kind == "f"}
+
+    def _lone(self, places: tuple[int, int]) -> tuple[str, str]:
+        """The step without a partner that comes last before these places, on each side, behind what agrees."""
+        agreed = [pair.places for index, pair in enumerate(self.porting.pairs) if not self.parted(index)]
+        found = []
+        for side, steps in enumerate((self.porting.traces["torch"].steps, self.porting.traces["keras"].steps)):
+            taken = {pair.places[side] for pair in self.porting.pairs}
+            start = max((pair[side] for pair in agreed if pair[side] < places[side]), default=-1)
+            lone = [steps[i] for i in range(start + 1, min(places[side], len(steps))) if i not in taken]
+            found.append(next((step.name for step in lone if _computes(step)), ""))
+        return found[0], found[1]
+
+    def backward(self, wrong: list[Comparison]) -> Fault | None:
+        """Where gradients part: behind the last layer whose gradient differs, if each layer agrees by itself."""
+        if fault := self.anywhere(training=False):
+            return fault
+        names = {item.name.removeprefix("gradient of ") for item in wrong}
+        held = [index for index, pair in enumerate(self.porting.pairs) if pair.weights & names]
+        if not held:
+            return None
+        last = held[-1]
+        pair = self.porting.pairs[last]
+        after = self.porting.pairs[last + 1].label if last + 1 < len(self.porting.pairs) else "the output"
+        lost = [item for item in wrong if item.complaint]
+        how = f"; {lost[0].name}: {lost[0].complaint}" if lost else ""
+        text = (
+            f"gradients differ up to here and agree from `{after}` on, though each layer agrees by itself: one side "
+            f"lets the gradient through between the two and the other stops or changes it (detach, stop_gradient){how}"
+        )
+        return Fault(pair.torch.name, pair.keras.name, pair.torch.role, text, last)
+
+    def findings(self, fault: Fault | None, *, training: bool) -> tuple[Finding, ...]:
+        """Every pair of steps with its accumulated and, where something is wrong, its local error; the fault marked."""
+        found = []
+        for index, pair in enumerate(self.porting.pairs):
+            local = tuple(self.replayed(index, training)) if fault is not None else ()
+            item = Finding(pair.torch.name, pair.keras.name, pair.torch.role, self.taps.get(f"tap {index}"), local)
+            if fault is not None and fault.index == index:
+                item = replace(item, located=True, cause=fault.cause)
+            found.append(item)
+        if fault is not None and fault.index is None:
+            found.append(Finding(fault.torch, fault.keras, fault.role, located=True, cause=fault.cause))
+        return tuple(found)
+
+
+def _computes(step: Step) -> bool:
+    return step.role not in MOVING and step.role not in (BLOCK, CUSTOM, "dropout")
+
+
+def _joined(why: causes.Cause | None, text: str) -> str:
+    return f"{why.text} ({text})" if why is not None else text

@@ -1,0 +1,155 @@
+"""A pair of steps by themselves: both are given the same input, so that accumulated error disappears."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import compare, floor
+from ..compare import Comparison
+from ..measured import Job, Measured
+from ..noise import generator
+from ..technique import Arrays
+from ..verdict import Verdict
+from .alignment import Paired
+from .layer import Step
+from .layouts import SAME, Array, Layout
+from .porting import Porting, fitting, pieces_of
+from .subject import Subject
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Whether two steps agree on the same input; `digits` are those of the worst tensor, `worst`."""
+
+    equal: bool
+    digits: float
+    worst: str
+
+
+class Replaying(Measured):
+    """A pair of steps, replayed on PyTorch's own input. Tensors are in Keras's layout, which is the canonical one."""
+
+    def __init__(self, porting: Porting, index: int) -> None:
+        self.porting, self.index, self.seed, self.narrow = porting, index, porting.seed, porting.narrow
+        self.pair: Paired = porting.pairs[index]
+        self.steps: tuple[Step, Step] = (self.pair.torch, self.pair.keras)
+        self.torch: Subject = porting.subjects["torch"]
+        self.keras: Subject = porting.subjects["keras"]
+        self.varied: tuple[Step, Step] = self.steps
+        self.training = False
+        self.layouts: list[Layout | None] = []
+        given, taken = porting.arguments(index)
+        for place, (one, other) in enumerate(zip(given, taken, strict=False)):
+            found = porting.layouts.get(f"input {index} {place}")
+            self.layouts.append(fitting(one, other) if found is None else found)
+        self.given = [
+            layout.to_keras(array) if layout is not None else array
+            for layout, array in zip(self.layouts, given, strict=False)
+        ]
+        self.output: Layout | None = None
+        self.cotangent: Array = np.empty(0)
+
+    @property
+    def possible(self) -> bool:
+        """Whether both sides can be given the same input: it must fit both, in one layout or another."""
+        return bool(self.layouts) and all(layout is not None for layout in self.layouts)
+
+    def arrays(self, side: str) -> tuple[tuple[Array, ...], Array]:
+        """The input and the result of a side on the same input, in Keras's layout."""
+        found = self.run(side, self._job(), [self._batch()])
+        return tuple(self.given), found["output"]
+
+    def tensors(self, side: str) -> Arrays:
+        """The step's weights by the names of their slots, canonical."""
+        held = self.porting.canonical(side, self.porting.states[side])
+        chosen = [match for match in self.porting.mapping.matches if match.name in self.pair.weights & set(held)]
+        return {match.name.removeprefix(f"{match.layers[0]}."): held[match.name] for match in chosen}
+
+    def agree(
+        self, torch_step: Step | None = None, keras_step: Step | None = None, *, training: bool = False
+    ) -> Agreement:
+        """Whether the two agree, with other steps in the place of these where they are given."""
+        found = self.compared(torch_step, keras_step, training=training)
+        worst = compare.worst(found)
+        digits = min((item.digits for item in found), default=0.0)
+        equal = bool(found) and all(item.verdict is Verdict.EQUAL for item in found)
+        return Agreement(equal, digits, worst.name if worst else "")
+
+    def compared(
+        self, torch_step: Step | None = None, keras_step: Step | None = None, *, training: bool = False
+    ) -> list[Comparison]:
+        """The result, every gradient and, in training mode, every buffer of both, against their noise floors."""
+        self.varied = (torch_step or self.steps[0], keras_step or self.steps[1])
+        self.training = training
+        try:
+            self._settle()
+            return self.measure(self._job(), [self._batch()])
+        finally:
+            self.varied, self.training = self.steps, False
+
+    def _batch(self) -> Arrays:
+        return {str(place): array for place, array in enumerate(self.given)}
+
+    def _settle(self) -> None:
+        """The layout of the result, and a cotangent of its shape."""
+        self.cotangent = np.empty(0)
+        one, other = (self._native(side, self._batch())["output"] for side in ("torch", "keras"))
+        self.output = fitting(one, other, self.porting.maps())
+        if other.dtype.kind == "f" and (self.output is not None or one.shape == other.shape):
+            label = f"cotangent {self.pair.label}"
+            self.cotangent = generator(self.seed, label).standard_normal(other.shape)
+
+    def _native(self, side: str, batch: Arrays) -> Arrays:
+        place = 0 if side == "torch" else 1
+        step = self.varied[place]
+        laid = [
+            (layout or SAME).to_torch(batch[str(index)]) if side == "torch" else batch[str(index)]
+            for index, layout in enumerate(self.layouts)
+        ]
+        if side == "torch" and len(step.inputs) == len(laid):  # back in PyTorch's own order
+            order = self.porting.order(self.index)
+            laid = [laid[order.index(index)] for index in range(len(laid))]
+        laid += list(step.inputs[len(laid) :])
+        cotangent = None
+        if self.cotangent.size:
+            cotangent = (self.output or SAME).to_torch(self.cotangent) if side == "torch" else self.cotangent
+        subject = self.torch if side == "torch" else self.keras
+        return subject.replay(step, laid, cotangent, training=self.training)
+
+    def run(self, side: str, job: Job, batches: list[Arrays], move: str | None = None, throw: int = 0) -> Arrays:
+        subject = self.torch if side == "torch" else self.keras
+        names = self.porting.tensors(side, self.pair.weights)
+        state = {name: array for name, array in self.porting.states[side].items() if name in names}
+        if move:
+            coins = self.coins(side, throw)
+            subject.write(floor.moved(state, coins, move))
+            batches = [floor.moved(batch, coins, move) for batch in batches]
+        try:
+            return job(side, state, batches)
+        finally:
+            if move:
+                subject.write(state)
+
+    def _job(self) -> Job:
+        def job(side: str, state: Arrays, batches: list[Arrays]) -> Arrays:
+            found = self._native(side, batches[0])
+            layout = self.output if side == "torch" else None
+            result = {"output": layout.to_keras(found["output"]) if layout is not None else found["output"]}
+            order = self.porting.order(self.index) if side == "torch" else range(len(self.steps[1].inputs))
+            for place, source in zip(range(len(self.given)), order, strict=False):
+                if f"input {source}" in found:
+                    laid = self.layouts[place] if side == "torch" else None
+                    array = found[f"input {source}"]
+                    result[f"gradient of input {place}"] = laid.to_keras(array) if laid is not None else array
+            for match in self.porting.mapping.matches:
+                if match.name not in self.pair.weights:
+                    continue
+                piece = pieces_of(match, side)[0]
+                for prefix, key in (("gradient of", piece.tensor), ("buffer", f"buffer {piece.tensor}")):
+                    if key in found:
+                        result[f"{prefix} {match.name}"] = piece.read(found[key], match.axes)
+            return result
+
+        return job

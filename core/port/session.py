@@ -1,0 +1,136 @@
+"""The checks of one comparison of a user's two models, one after another."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from .. import compare as comparing
+from .. import verdict
+from ..compare import Comparison
+from ..results import Cell
+from ..technique import Arrays
+from ..verdict import Verdict
+from . import dropping, matching
+from .locating import Fault, Search
+from .porting import Porting
+
+KIND = "pair of models"
+
+
+class Session:
+    """The checks of one comparison, one after another."""
+
+    def __init__(self, porting: Porting, label: str, notes: list[str]) -> None:
+        self.porting, self.label, self.notes = porting, label, notes
+        self.cells: list[Cell] = []
+        self.findings: tuple[Any, ...] = ()
+        self.search = Search(porting, [])
+        self.fault: Fault | None = None
+
+    def weights(self, held: Mapping[str, Arrays], wanted: bool) -> None:
+        """Whether the models hold the same numbers as they stand."""
+        started = time.perf_counter()
+        found = matching.contents(self.porting.mapping, held["torch"], held["keras"])
+        if not any(item.same or item.order for item in found if item.telling):
+            self.notes.append(
+                "the models hold different numbers throughout, so PyTorch's were given to a copy of the Keras model; "
+                "diglot.transfer does so for the model itself"
+            )
+            return
+        wrong = [item for item in found if not item.same]
+        if wrong:
+            self.notes.append("the other checks are of copies, in which Keras's model has PyTorch's weights")
+        if wanted:
+            cause = "; ".join(item.sentence for item in wrong[:3]) + (
+                f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+            )
+            state = Verdict.DIFFERENT if wrong else Verdict.EQUAL
+            place = wrong[0].match.layers[0] or wrong[0].match.layers[1] if wrong else None
+            self._add(
+                "weights",
+                started,
+                state,
+                ratio=float("inf") if wrong else 0.0,
+                digits=0.0 if wrong else 17.0,
+                worst=wrong[0].match.name if wrong else "",
+                tensors=len(found),
+                located=place,
+                cause=cause or None,
+            )
+
+    def _add(self, check: str, started: float, state: Verdict, **fields: Any) -> None:
+        seconds = time.perf_counter() - started
+        precision = self.porting.precision
+        self.cells.append(Cell(self.label, KIND, check, precision, state, seconds=seconds, **fields))
+
+    def checks(self, chosen: Sequence[str], steps: int) -> None:
+        """Outputs, gradients and training, on one state."""
+        porting = self.porting
+        taps = porting.measure(porting.forward(), [porting.given.batch()])
+        self.search = Search(porting, taps)
+        if "forward" in chosen:
+            self.forward(taps)
+        if "gradients" in chosen:
+            self.gradients()
+        if "training" in chosen:
+            self.training(steps)
+        wrong = self.fault is not None
+        self.findings = self.search.findings(self.fault, training=wrong and self.cells[-1].check == "training")
+
+    def forward(self, taps: list[Comparison]) -> None:
+        """The outputs, in evaluation mode."""
+        started = time.perf_counter()
+        self.judge("forward", started, [item for item in taps if item.name.startswith("output ")], self.search.forward)
+
+    def gradients(self) -> None:
+        """The gradient of every matched weight and of every float input, in evaluation mode."""
+        started = time.perf_counter()
+        porting = self.porting
+        found = porting.measure(porting.gradients(), [porting.given.batch()])
+        wrong = [item for item in found if item.verdict is not Verdict.EQUAL]
+        self.judge("gradients", started, found, lambda: self.search.forward() or self.search.backward(wrong))
+
+    def training(self, steps: int) -> None:
+        """Some steps of plain gradient descent in training mode: the losses, and every weight and buffer after them."""
+        started = time.perf_counter()
+        porting = self.porting
+        batches = [porting.given.batch()] * steps
+        still = dropping.held_still(porting, self.notes)
+        job = porting.training(steps, porting.rate(porting.run("torch", porting.gradients(), batches[:1])), still)
+        found = porting.measure(job, batches)
+        self.judge("training", started, found, lambda: self.search.forward() or self.search.anywhere(training=True))
+        if fault := dropping.difference(porting):
+            self.cells[-1] = replace(
+                self.cells[-1], verdict=Verdict.DIFFERENT, located=fault.located, cause=fault.cause
+            )
+            self.fault = self.fault or fault
+
+    def judge(self, check: str, started: float, found: list[Comparison], search: Any) -> None:
+        """The cell of a check, with the place at fault where there is one."""
+        worst = comparing.worst(found)
+        state = verdict.worst(item.verdict for item in found)
+        located, cause = None, None
+        if state is not Verdict.EQUAL:
+            fault = search()
+            self.fault = self.fault or fault
+            located, cause = (fault.located, fault.cause) if fault else (None, _size(worst))
+        self._add(
+            check,
+            started,
+            state,
+            ratio=worst.ratio if worst else float("inf"),
+            digits=min((item.digits for item in found), default=0.0),
+            worst=worst.name if worst else "",
+            tensors=len(found),
+            located=located,
+            cause=cause,
+        )
+
+
+def _size(worst: Comparison | None) -> str:
+    if worst is None:
+        return "nothing was compared, so nothing could have failed"
+    return f"{worst.name} {worst.complaint or f'differs by {worst.difference:.1e}, {worst.ratio:.1e} noise floors'}"
