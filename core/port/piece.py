@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,17 @@ class Piece:
         picked = dict(self.pick)
         return " ".join(name for group in self._groups() for name in group if name not in picked)
 
+    def names(self, axis: int) -> tuple[str, ...]:
+        """The names within one axis of the tensor, in alphabetical order; none for an axis of length one."""
+        return tuple(sorted(name for name in words(self.axes)[axis].strip("()").split() if name != ONE))
+
+    def without(self, axis: int) -> Piece:
+        """This part of the tensor's means over one of its axes."""
+        gone, groups = self.names(axis), words(self.axes)
+        kept = {"factors": self.factors, "pick": self.pick}
+        kept = {field: tuple(item for item in items if item[0] not in gone) for field, items in kept.items()}
+        return replace(self, axes=" ".join(word for place, word in enumerate(groups) if place != axis), **kept)
+
     def read(self, whole: NDArray[Any], axes: str) -> NDArray[Any]:
         """This part of the tensor, with its axes as `axes` names them. A copy."""
         split = self._split(whole)
@@ -52,13 +63,13 @@ class Piece:
         split[tuple(dict(self.pick).get(name, slice(None)) for name in self._names())] = moved
 
     def _groups(self) -> tuple[tuple[str, ...], ...]:
-        return parse(" ".join(group for group in _words(self.axes) if group != ONE))
+        return parse(" ".join(group for group in words(self.axes) if group != ONE))
 
     def _names(self) -> list[str]:
         return [name for group in self._groups() for name in group]
 
     def _sizes(self, shape: tuple[int, ...]) -> dict[str, int]:
-        kept = tuple(size for word, size in zip(_words(self.axes), shape, strict=True) if word != ONE)
+        kept = tuple(size for word, size in zip(words(self.axes), shape, strict=True) if word != ONE)
         return sizes_of(render(self._groups()), kept, dict(self.factors))
 
     def _split(self, whole: NDArray[Any]) -> NDArray[Any]:
@@ -69,7 +80,8 @@ class Piece:
         return whole.reshape([sizes[name] for name in names])
 
 
-def _words(axes: str) -> list[str]:
+def words(axes: str) -> list[str]:
+    """The axes of a tensor, one by one, a composite one with its parentheses."""
     found, depth = [""], 0
     for letter in axes:
         depth += (letter == "(") - (letter == ")")

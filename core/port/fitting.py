@@ -1,0 +1,148 @@
+"""How one side's weight lies in the other's: the axes that both have, where one of them folds or drops some."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from ..axes import parse, render
+from .layer import Slot
+from .piece import ONE, Piece, words
+
+Group = tuple[tuple[str, ...], int]
+MOST = 4
+"""An array of more axes is not turned about in search of its counterpart's shape."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The axes of a weight that both sides hold, and each side's pieces in these names."""
+
+    axes: str
+    torch: tuple[Piece, ...]
+    keras: tuple[Piece, ...]
+
+
+def fits(torch: Slot, keras: Slot, turned: bool = False) -> list[Fit]:
+    """The ways in which the two may be one weight, the one in the canonical order first; none where sizes do not fit.
+
+    Axes of length one are dropped where the other has none of them, and several axes of one side may be one of the
+    other's. With `turned`, which is for tensors whose axes nobody has named, other orders of the axes follow.
+    """
+    first, second = _groups(torch), _groups(keras)
+    found = []
+    for order in _orders(first, second, turned):
+        blocks = _blocks([first[index] for index in order], second)
+        fit = blocks and _fit(torch, keras, blocks)
+        if fit and fit not in found:
+            found.append(fit)
+    return found
+
+
+def relabelled(piece: Piece, names: Mapping[str, str], sizes: Mapping[str, int]) -> Piece:
+    """The same part of the tensor with other names of its axes, or several names for one axis; `` drops one of one.
+
+    `sizes` are those of the new names, where they cannot be told from the tensor's shape.
+    """
+    kept = []
+    for word in words(piece.axes):
+        inner = [names.get(name, name) for name in word.strip("()").split()]
+        left = " ".join(inner).split()
+        kept.append(ONE if not left else left[0] if len(left) == 1 else f"({' '.join(left)})")
+    axes = " ".join(kept)
+    present = set(axes.replace("(", " ").replace(")", " ").split())
+    factors = {**{names.get(name, name): size for name, size in piece.factors}, **sizes}
+    composite = {name for word in axes.split("(")[1:] for name in word.split(")")[0].split()}
+    kept_factors = tuple((name, size) for name, size in factors.items() if name in present & composite)
+    pick = tuple((names.get(name, name), index) for name, index in piece.pick)
+    return replace(piece, axes=axes, factors=kept_factors, pick=pick)
+
+
+def sizes_in(slot: Slot) -> dict[str, int]:
+    """The size of every axis name of a slot, of a composite axis as its pieces say."""
+    known = dict(slot.pieces[0].factors)
+    found = {}
+    for group, size in zip(parse(slot.axes), slot.shape, strict=True):
+        for name in group:
+            found[name] = size if len(group) == 1 else known.get(name, 0)
+        unknown = [name for name in group if not found[name]]
+        if len(unknown) == 1:
+            found[unknown[0]] = size // max(1, math.prod(found[name] for name in group if found[name]))
+    return found
+
+
+def _groups(slot: Slot) -> list[Group]:
+    return list(zip(parse(slot.axes), slot.shape, strict=True))
+
+
+def _orders(first: list[Group], second: list[Group], turned: bool) -> list[tuple[int, ...]]:
+    same = tuple(range(len(first)))
+    if not turned or len(first) > MOST:
+        return [same]
+    return [same, *(order for order in itertools.permutations(same) if order != same)]
+
+
+def _blocks(first: list[Group], second: list[Group]) -> list[tuple[list[Group], list[Group]]] | None:
+    """Runs of axes of the one side that hold what runs of the other's do, one of the two a single axis."""
+    if [size for _, size in first] == [size for _, size in second]:
+        return [([one], [other]) for one, other in zip(first, second, strict=True)]
+    one, other = [[group for group in groups if group[1] != 1] for groups in (first, second)]
+    blocks = []
+    while one and other:
+        left, right = [one.pop(0)], [other.pop(0)]
+        while (sizes := (_size(left), _size(right)))[0] != sizes[1]:
+            shorter, rest = (left, one) if sizes[0] < sizes[1] else (right, other)
+            if not rest:
+                return None
+            shorter.append(rest.pop(0))
+        if min(len(left), len(right)) > 1:
+            return None
+        blocks.append((left, right))
+    dropped = [([group], []) for group in first if group[1] == 1]
+    return None if one or other else [*blocks, *dropped, *(([], [group]) for group in second if group[1] == 1)]
+
+
+def _size(groups: list[Group]) -> int:
+    return math.prod(size for _, size in groups)
+
+
+def _fit(torch: Slot, keras: Slot, blocks: list[tuple[list[Group], list[Group]]]) -> Fit | None:
+    known = {"torch": sizes_in(torch), "keras": sizes_in(keras)}
+    names: dict[str, dict[str, str]] = {"torch": {}, "keras": {}}
+    axes, sizes = [], {}
+    for left, right in blocks:
+        if not left or not right:
+            side = "torch" if left else "keras"
+            names[side].update(dict.fromkeys((left or right)[0][0], ""))
+            continue
+        detailed = _detailed(left, right)
+        chosen, other = (left, right) if detailed == "torch" else (right, left)
+        rougher = "keras" if detailed == "torch" else "torch"
+        inner = [name for group, _ in chosen for name in group]
+        outer = [name for group, _ in other for name in group]
+        if len(inner) == len(outer):
+            names[rougher].update(zip(outer, inner, strict=True))
+        elif len(outer) == 1:
+            names[rougher][outer[0]] = " ".join(inner)
+        else:
+            return None
+        sizes.update({name: known[detailed][name] for name in inner})
+        axes.extend(group for group, _ in chosen)
+    flat = [name for group in axes for name in group]
+    if len(set(flat)) != len(flat) or not all(sizes.values()):
+        return None
+    return Fit(
+        render(tuple(axes)),
+        tuple(relabelled(piece, names["torch"], sizes) for piece in torch.pieces),
+        tuple(relabelled(piece, names["keras"], sizes) for piece in keras.pieces),
+    )
+
+
+def _detailed(left: list[Group], right: list[Group]) -> str:
+    """The side whose names are kept: that with more of them, or else the one whose axes have names at all."""
+    counts = [sum(len(group) for group, _ in groups) for groups in (left, right)]
+    if counts[0] != counts[1]:
+        return "torch" if counts[0] > counts[1] else "keras"
+    return "torch" if right[0][0][0].startswith("axis") else "keras"
