@@ -26,17 +26,24 @@ SEPARATORS = {"torch": ".", "keras": "/"}
 DIGITS = 1e6  # numbers that agree to so many parts are taken for the same, to tell alike steps apart
 
 
+Sources = tuple[tuple[int, int], ...]
+
+
 @dataclass(eq=False)
 class Paired:
     """A step of PyTorch and the step of Keras that it is held to be. `weights` are the names of their matches.
 
-    `replayable` says whether the two can be run by themselves. `places` are their positions in the two traces.
+    `places` are their positions in the two traces, and `sources` where their arguments are: (position, argument). Where
+    several steps of one side are one of the other, as the layers of a hand-written attention are Keras's own, the last
+    stands for them, and their arguments are those of the first; they are not `whole`, and cannot be replayed.
     """
 
     torch: Step
     keras: Step
     places: tuple[int, int]
     weights: frozenset[str] = frozenset()
+    sources: tuple[Sources, Sources] = ((), ())
+    whole: bool = True
 
     @property
     def label(self) -> str:
@@ -58,9 +65,43 @@ def aligned(torch: Trace, keras: Trace, mapping: WeightMapping) -> list[Paired]:
     found = list(fixed)
     for ours, theirs in _segments(_increasing(fixed), free[0], free[1]):
         found += _by_order(torch.steps, keras.steps, ours, theirs)
-    return [
-        Paired(torch.steps[one], keras.steps[other], (one, other), held[0][one]) for one, other in sorted(set(found))
+    pairs = [
+        Paired(one, other, (i, j), held[0][i], (_arguments(i, one), _arguments(j, other)))
+        for i, j in sorted(set(found))
+        for one, other in [(torch.steps[i], keras.steps[j])]
     ]
+    covered = {name for i, _ in fixed for name in held[0][i]}
+    return sorted([*pairs, *_spans(torch.steps, keras.steps, held, covered)], key=lambda pair: pair.places)
+
+
+def _arguments(place: int, step: Step) -> Sources:
+    return tuple((place, argument) for argument in range(len(step.inputs)))
+
+
+def _spans(
+    torch: Sequence[Step], keras: Sequence[Step], held: list[list[frozenset[str]]], covered: set[str]
+) -> list[Paired]:
+    """One step of a side whose weights several steps of the other hold between them."""
+    found = []
+    for side, (one, many) in enumerate(((torch, keras), (keras, torch))):
+        for i, step in enumerate(one):
+            weights = held[side][i]
+            if step.role in (BLOCK, CUSTOM) or not weights or weights & covered:
+                continue
+            inner = [
+                j for j, names in enumerate(held[1 - side])
+                if names and names <= weights and many[j].role not in (BLOCK, CUSTOM)
+            ]  # fmt: skip
+            if len(inner) > 1 and frozenset().union(*(held[1 - side][j] for j in inner)) == weights:
+                covered |= weights
+                sources = tuple((j, 0) for j in inner[:-1] if many[j].inputs)
+                given = _arguments(i, step)
+                last = many[inner[-1]]
+                if side == 0:
+                    found.append(Paired(step, last, (i, inner[-1]), weights, (given, sources), whole=False))
+                else:
+                    found.append(Paired(last, step, (inner[-1], i), weights, (sources, given), whole=False))
+    return found
 
 
 def _counts(step: Step) -> bool:
@@ -96,8 +137,10 @@ def _by_weights(
     for weights in sets:
         if weights <= covered:
             continue
-        one = [i for i, names in enumerate(ours) if names == weights]
-        other = [i for i, names in enumerate(theirs) if names == weights]
+        one = [i for i, names in enumerate(ours) if names == weights and torch[i].name]
+        other = [i for i, names in enumerate(theirs) if names == weights and keras[i].name]
+        if not one or not other:
+            continue
         leaves = [[i for i in one if torch[i].role != BLOCK], [i for i in other if keras[i].role != BLOCK]]
         if leaves[0] and leaves[1]:
             one, other = _innermost(torch, leaves[0]), _innermost(keras, leaves[1])

@@ -96,13 +96,19 @@ class Porting(Measured):
 
     def arguments(self, index: int) -> tuple[list[Array], list[Array]]:
         """The tensors that a pair of steps was given, PyTorch's in the order of Keras's."""
-        pair = self.pairs[index]
-        return [pair.torch.inputs[place] for place in self.order(index)], list(pair.keras.inputs)
+        ours, theirs = self._sources(index)
+        return [ours[place] for place in self.order(index)], theirs
+
+    def _sources(self, index: int) -> tuple[list[Array], list[Array]]:
+        sources = self.pairs[index].sources
+        steps = [self.traces[side].steps for side in SIDES]
+        ours, theirs = ([held[i].inputs[j] for i, j in own] for held, own in zip(steps, sources, strict=True))
+        return ours, theirs
 
     def order(self, index: int) -> list[int]:
         """PyTorch's arguments in the order of Keras's: a sum may have its terms the other way round."""
         pair = self.pairs[index]
-        one, other = pair.torch.inputs, pair.keras.inputs
+        one, other = self._sources(index)
         places = list(range(len(one)))
         if pair.torch.role in ("add", "multiply") and len(one) == len(other) == 2:
             crossed = [_misfit(one[1], other[0]), _misfit(one[0], other[1])]
@@ -142,11 +148,12 @@ class Porting(Measured):
         for index, pair in enumerate(self.pairs):
             step = trace.steps[pair.places[own]]
             found[f"tap {index}"] = self._laid(side, f"tap {index}", step.outputs[0])
-            order = self.order(index) if side == "torch" else range(len(step.inputs))
+            order = self.order(index) if side == "torch" else range(len(pair.sources[own]))
             for place, source in enumerate(order):
                 name = f"input {index} {place}"
-                if name in self.layouts and not self.known(index, place):
-                    found[name] = self._laid(side, name, step.inputs[source])
+                if name in self.layouts and self.known(index, place) is None:
+                    where, argument = pair.sources[own][source]
+                    found[name] = self._laid(side, name, trace.steps[where].inputs[argument])
         return found
 
     def known(self, index: int, place: int) -> int | None:

@@ -54,7 +54,7 @@ class Replaying(Measured):
     @property
     def possible(self) -> bool:
         """Whether both sides can be given the same input: it must fit both, in one layout or another."""
-        return bool(self.layouts) and all(layout is not None for layout in self.layouts)
+        return self.pair.whole and bool(self.layouts) and all(layout is not None for layout in self.layouts)
 
     def arrays(self, side: str) -> tuple[tuple[Array, ...], Array]:
         """The input and the result of a side on the same input, in Keras's layout."""
