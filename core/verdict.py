@@ -17,6 +17,12 @@ ACCURACY_BOUND = 16.0
 PARTED = 3.0
 """With fewer digits in common, two training runs are said to have parted. No verdict rests on it."""
 
+IDENTIFIED = {"float64": 8.0, "float32": 5.0}
+"""With so many digits in common, an output is taken for that of a formula. No verdict rests on it.
+
+Where a framework holds a constant of it in float32, nine are left; two formulas that differ seldom share more than six.
+"""
+
 
 class Verdict(StrEnum):
     """What a check found. `error` means that it could not be run."""

@@ -28,7 +28,7 @@ def affines(shape: tuple[int, ...], tensors: Mapping[str, Array], moments: Seque
     fitting = {
         name: np.asarray(tensor, np.float64)
         for name, tensor in tensors.items()
-        if name not in moments and tensor.ndim and tensor.shape == shape[-tensor.ndim :] or tensor.size == 1
+        if name not in moments and (tensor.size == 1 or (tensor.ndim and tensor.shape == shape[-tensor.ndim :]))
     }
     gamma, beta = fitting.get("gamma"), fitting.get("beta")
     one, zero = np.ones(()), np.zeros(())
@@ -72,51 +72,44 @@ def normalisation(inputs: Sequence[Array], output: Array, tensors: Mapping[str, 
     if x.shape != y.shape or x.ndim < 2 or x.ndim > 5 or not np.isfinite(x).all() or not np.isfinite(y).all():
         return
     picked = sample(x.size, MOST)
+
+    def seen(array: Array) -> Array:
+        return np.asarray(np.broadcast_to(array, x.shape).flat[picked])
+
     applied = [
-        (affine, *(np.broadcast_to(array, x.shape).flat[picked] for array in (affine.factor, affine.summand)))
+        Affine(seen(affine.factor), seen(affine.summand), affine.words)
         for affine in affines(x.shape, tensors, ("mean", "variance"))
     ]
     few, target = x.flat[picked], y.flat[picked]
     for moments in _moments(x, tensors):
-        mean, square = (np.broadcast_to(array, x.shape).flat[picked] for array in (moments.mean, moments.square))
-        for affine, factor, summand in applied:
-            yield from _epsilons(moments, affine.words, few - mean, square, target, factor, summand)
+        mean, square = seen(moments.mean), seen(moments.square)
+        for affine in applied:
+            yield from _epsilons(moments, affine, few - mean, square, target)
 
 
-def _epsilons(
-    moments: Moments, words: str, centred: Array, square: Array, target: Array, factor: Array, summand: Array
-) -> Iterator[Found]:
+def _epsilons(moments: Moments, affine: Affine, centred: Array, square: Array, target: Array) -> Iterator[Found]:
     """The ways to divide by a root with an epsilon, each with the epsilon that fits best."""
     with np.errstate(all="ignore"):
-        root = centred * factor / (target - summand)
+        root = centred * affine.factor / (target - affine.summand)
     telling = np.isfinite(root) & (root > 0) & (np.abs(centred) > 0.1 * np.max(np.abs(centred), initial=0.0))
     if np.sum(telling) < 2:
         return
-    corrections = [("", 1.0)]
+    corrections = {"": 1.0}
     if moments.count > 1:
-        corrections.append(("the unbiased variance", moments.count / (moments.count - 1)))
-    for unbiased, correction in corrections:
+        corrections["the unbiased variance"] = moments.count / (moments.count - 1)
+    for unbiased, correction in corrections.items():
         power = square * correction
-        ways = {
-            "inside the root": (
-                root[telling] ** 2 - power[telling],
-                lambda e, p=power: np.sqrt(np.maximum(p + e, 0.0)),
-            ),
-            "outside the root": (root[telling] - np.sqrt(power[telling]), lambda e, p=power: np.sqrt(p) + e),
-        }
-        for place, (fits, divisor) in ways.items():
+        for inside in (True, False):
+            fits = root[telling] ** 2 - power[telling] if inside else root[telling] - np.sqrt(power[telling])
             epsilon = _least(float(np.median(fits)))
             with np.errstate(all="ignore"):
-                made = centred / divisor(epsilon) * factor + summand
+                divisor = np.sqrt(np.maximum(power + epsilon, 0.0)) if inside else np.sqrt(power) + epsilon
+                made = centred / divisor * affine.factor + affine.summand
             told = f"epsilon {number(epsilon)}" if epsilon else "no epsilon"
-            if epsilon and place != "inside the root":
-                told += f" {place}"
-            yield Found(
-                moments.family, ", ".join(filter(None, [moments.name, told, unbiased, words])), digits(made, target)
-            )
-        clipped = np.max(np.abs(fits)) if fits.size else 1.0
-        if moments.count and clipped < 1e-9 and float(np.median(np.abs(fits))) == 0.0:
-            return
+            if epsilon and not inside:
+                told += " outside the root"
+            name = ", ".join(filter(None, [moments.name, told, unbiased, affine.words]))
+            yield Found(moments.family, name, digits(made, target))
 
 
 def _least(epsilon: float) -> float:
@@ -153,11 +146,12 @@ def _groups(x: Array) -> Iterator[Moments]:
         split = x.reshape(x.shape[0], -1, groups, channels // groups)
         for word, apart in (("", split), (", channels dealt out in turn", split.reshape(*split.shape[:2], -1, groups))):
             axes = (1, 3) if not word else (1, 2)
-            whole = [
+            mean, square = (
                 np.broadcast_to(made, apart.shape).reshape(x.shape)
                 for made in (apart.mean(axes, keepdims=True), apart.var(axes, keepdims=True))
-            ]
-            yield Moments("normalisation", f"group norm of {groups} groups{word}", *whole, apart[0].size // groups)
+            )
+            name = f"group norm of {groups} groups{word}"
+            yield Moments("normalisation", name, mean, square, apart[0].size // groups)
 
 
 def _name(axes: tuple[int, ...], ndim: int) -> str:

@@ -1,0 +1,149 @@
+"""Two steps told apart by what they compute: each side's result as a formula of what went in, or of the other's."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+
+import numpy as np
+
+from .. import verdict
+from .evidence import Array, Cause, Replayed, labels, told
+from .formulas.found import Found, digits
+from .identifying import identified
+
+SHARP = 12.0
+"""With more digits than this, nothing of a formula was held in float32."""
+
+
+def needed(replay: Replayed) -> float:
+    """How many digits a formula must give, by the weaker of the two sides."""
+    return min(verdict.IDENTIFIED[subject.precision] for subject in (replay.torch, replay.keras))
+
+
+def by_formula(replay: Replayed) -> Cause | None:
+    """What each side computes, if that tells the two apart; or how the one's result becomes the other's."""
+    inputs, torch = replay.arrays("torch")
+    given, keras = replay.arrays("keras")
+    if not _floats(torch) or not _floats(keras):
+        return None
+    if text := _broken(replay, torch, keras):
+        return Cause(text)
+    common = digits(torch, keras)
+    if common >= 15:
+        return None
+    least = needed(replay)
+    names = labels(replay)
+    ours = identified(_usable(inputs), torch, replay.tensors("torch"), least)
+    theirs = identified(_usable(given), keras, replay.tensors("keras"), least)
+    if pair := telling(ours, theirs, common):
+        one, other = pair
+        how = _each(one.digits, other.digits)
+        return Cause(f"{names[0]} computes {one.name}, {names[1]} {_short(one.name, other.name)} ({how})", "", True)
+    if found := related(torch, keras, least, common):
+        return Cause(
+            f"what {names[1]} gives is {found.of(f'what {names[0]} gives')} (to {told(found.digits)})", "", True
+        )
+    if found := related(keras, torch, least, common):
+        return Cause(
+            f"what {names[0]} gives is {found.of(f'what {names[1]} gives')} (to {told(found.digits)})", "", True
+        )
+    if text := constant(torch, keras, replay.tensors("torch"), least):
+        return Cause(f"{names[1]} {text} {names[0]}", "", True)
+    if pair := same(ours, theirs):
+        blunt, sharp = (names[0], names[1]) if pair[0].digits < pair[1].digits else (names[1], names[0])
+        low, high = sorted((pair[0].digits, pair[1].digits))
+        if low < SHARP <= high:
+            text = f"both compute {pair[0].name}, {sharp} to {told(high)} and {blunt} to {told(low)}"
+            return Cause(f"{text}, as if it held a constant or an intermediate in float32")
+    for found, name, lost in ((_sure(ours, common), *names), (_sure(theirs, common), *reversed(names))):
+        if found:
+            return Cause(f"{name} computes {found.name} (to {told(found.digits)}), and {lost} something else")
+    return None
+
+
+def telling(ours: Iterable[Found], theirs: Iterable[Found], common: float) -> tuple[Found, Found] | None:
+    """A formula of each side that are not the same and that explain the difference; of one family if possible."""
+    pairs = [
+        (one, other)
+        for one, other in itertools.product(ours, theirs)
+        if one.name != other.name and min(one.digits, other.digits) > common + 0.5
+    ]
+    alike = [pair for pair in pairs if pair[0].family == pair[1].family]
+    return next(iter([*alike, *pairs]), None)
+
+
+def same(ours: Iterable[Found], theirs: Iterable[Found]) -> tuple[Found, Found] | None:
+    """A formula that both sides are."""
+    return next(((one, other) for one, other in itertools.product(ours, theirs) if one.name == other.name), None)
+
+
+def related(one: Array, other: Array, least: float, common: float) -> Found | None:
+    """The formula by which one result becomes the other."""
+    return _sure(identified((one,), other, {}, least), common)
+
+
+def constant(torch: Array, keras: Array, tensors: dict[str, Array], least: float) -> str:
+    """Whether the results differ by a summand or a factor that is the same for every sample and place."""
+    if torch.shape != keras.shape or torch.ndim < 2 or torch.size // torch.shape[-1] < 3:
+        return ""
+    rows, others = (array.reshape(-1, array.shape[-1]) for array in (torch, keras))
+    apart = np.median(others - rows, 0)
+    if digits(rows + apart, others) >= least and np.any(apart):
+        named = [f"`{name}`" for name, tensor in tensors.items() if digits(tensor, apart) >= least]
+        lacking = [f"`{name}`" for name, tensor in tensors.items() if digits(tensor, -apart) >= least]
+        if named:
+            return f"adds {named[0]} once more than"
+        if lacking:
+            return f"adds {lacking[0]} once less than"
+        return "differs by a constant per channel, as if a bias were missing on one side or added twice, from"
+    with np.errstate(all="ignore"):
+        ratio = np.median(np.where(rows == 0, np.nan, others / rows), 0)
+    if np.isfinite(ratio).all() and digits(rows * ratio, others) >= least:
+        named = [f"`{name}`" for name, tensor in tensors.items() if digits(tensor, ratio) >= least]
+        lacking = [
+            f"`{name}`" for name, tensor in tensors.items() if digits(tensor * ratio, np.ones_like(ratio)) >= least
+        ]
+        if named or lacking:
+            return f"multiplies by {(named or lacking)[0]} once {'more' if named else 'less'} than"
+        return "differs by a factor per channel, as if a scale were missing on one side, from"
+    return ""
+
+
+def _usable(inputs: Iterable[Array]) -> list[Array]:
+    """The inputs with a float one first, since formulas begin with it."""
+    arrays = list(inputs)
+    return sorted(arrays, key=lambda array: not _floats(array))
+
+
+def _floats(array: Array) -> bool:
+    return bool(np.issubdtype(array.dtype, np.floating))
+
+
+def _broken(replay: Replayed, torch: Array, keras: Array) -> str:
+    names = labels(replay)
+    counts = [int(np.sum(~np.isfinite(array))) for array in (torch, keras)]
+    if bool(counts[0]) == bool(counts[1]):
+        return ""
+    place = 0 if counts[0] else 1
+    size = (torch, keras)[place].size
+    many = f"{counts[place]} of {size} values that {names[place]} gives are not finite"
+    return f"{many}, on the same input as {names[1 - place]}"
+
+
+def _sure(found: Iterable[Found], common: float) -> Found | None:
+    return next((one for one in found if one.digits > common + 0.5), None)
+
+
+def _each(one: float, other: float) -> str:
+    if told(one) == told(other):
+        return f"each to {told(one)}"
+    return f"to {told(one)} and {told(other)}"
+
+
+def _short(one: str, other: str) -> str:
+    """The second name without what it shares with the first: "gelu in the exact form", "the tanh approximation"."""
+    words, start = other.split(), " in the "
+    if start in one and start in other and one.split(start)[0] == other.split(start)[0]:
+        return "the " + other.split(start, 1)[1]
+    return " ".join(words)

@@ -1,0 +1,151 @@
+"""Attention: its scale, which places are masked, what True in a mask means, and which operand is which."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from .found import Array, Found, digits
+from .softmaxes import softmax
+
+
+def attended(query: Array, key: Array, value: Array, scale: float, blocked: Array | None, axis: int = -1) -> Array:
+    """softmax(scale query key^T) value over the last two axes; what is blocked gets no weight."""
+    scores = scale * query @ np.swapaxes(key, -1, -2)
+    if blocked is not None:
+        scores = np.where(blocked, -np.inf, scores)
+    with np.errstate(all="ignore"):
+        return np.asarray(softmax(scores, axis) @ value)
+
+
+def attention(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Array]) -> Iterator[Found]:
+    """Which attention of (query, key, value[, mask]) gives the output.
+
+    All have three axes, or four with the heads in second or third place. With `query.kernel` (in, heads, depth) and
+    its like among the tensors, the inputs are projected first: one input attends to itself.
+    """
+    y = np.asarray(output, np.float64)
+    floats = [np.asarray(array, np.float64) for array in inputs if array.dtype.kind == "f" and array.ndim == y.ndim]
+    masks = [array for array in inputs if array.dtype.kind in "bui"]
+    if "query.kernel" in tensors:
+        yield from _projected(floats, masks, y, tensors)
+        return
+    if len(floats) < 3 or y.ndim not in (3, 4):
+        return
+    for heads, (words, order) in itertools.product(
+        (1, 2) if y.ndim == 4 else (1,),
+        (("", (0, 1, 2)), (", key and value swapped", (0, 2, 1)), (", query and key swapped", (1, 0, 2))),
+    ):
+        query, key, value = (np.swapaxes(floats[place], 1, heads) for place in order)
+        if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
+            continue
+        added = floats[3:4] or masks[:1]
+        yield from _grid(query, key, value, np.swapaxes(y, 1, heads), added, words)
+
+
+def _grid(
+    query: Array, key: Array, value: Array, y: Array, masks: Sequence[Array], words: str, head: str = "attention"
+) -> Iterator[Found]:
+    depth, scores = query.shape[-1], (*query.shape[:-1], key.shape[-2])
+    heads = query.shape[1] if query.ndim == 4 else 1
+    scales = {
+        f"scale 1 / sqrt({depth})": depth**-0.5,
+        "no scale": 1.0,
+        f"scale 1 / {depth}": 1 / depth,
+        f"scale 1 / sqrt({depth * heads}), of all heads together": (depth * heads) ** -0.5,
+        f"scale sqrt({depth})": depth**0.5,
+        f"scale 1 / {depth}, as if 1 / sqrt({depth}) were applied twice": 1 / depth,
+    }
+    for (told, scale), (hidden, blocked) in itertools.product(scales.items(), _blockings(scores, masks)):
+        for axis, over in ((-1, ""), (-2, ", softmax over the queries")):
+            made = attended(query, key, value, scale, blocked, axis)
+            if made.shape == y.shape and np.isfinite(made).all():
+                yield Found(
+                    "attention",
+                    f"{head} with {told}{hidden}{over}{words}",
+                    digits(made, y),
+                    "{0} attended with " + told,
+                )
+
+
+def _blockings(scores: tuple[int, ...], masks: Sequence[Array]) -> Iterator[tuple[str, Array | None]]:
+    yield ", every place seen", None
+    future = np.triu(np.ones(scores[-2:], bool), 1)
+    yield ", causal", future
+    if scores[-1] == scores[-2]:
+        yield ", the past masked instead of the future", future.T
+        yield ", each place masked from itself as well", np.triu(np.ones(scores[-2:], bool))
+    for mask in masks:
+        if mask.dtype.kind == "f":
+            continue
+        for shape in _places(mask.shape, scores):
+            held = np.broadcast_to(mask.reshape(shape).astype(bool), scores)
+            yield ", True in its mask attended to", ~held
+            yield ", True in its mask masked out", held
+            yield ", causal and True in its mask attended to", ~held | future
+            yield ", causal and True in its mask masked out", held | future
+
+
+def _places(mask: tuple[int, ...], scores: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    shapes = [mask, (1,) * (len(scores) - len(mask)) + mask]
+    if len(mask) == 2:
+        shapes.append((mask[0], *(1,) * (len(scores) - 2), mask[1]))
+    if len(mask) == 3:
+        shapes.append((mask[0], *(1,) * (len(scores) - 3), *mask[1:]))
+    for shape in dict.fromkeys(shapes):
+        if len(shape) == len(scores) and all(have in (1, want) for have, want in zip(shape, scores, strict=True)):
+            yield shape
+
+
+def _projected(
+    inputs: Sequence[Array], masks: Sequence[Array], y: Array, tensors: Mapping[str, Array]
+) -> Iterator[Found]:
+    own = {name: np.asarray(tensor, np.float64) for name, tensor in tensors.items()}
+    parts = ("query", "key", "value")
+    if not inputs or any(f"{part}.kernel" not in own for part in (*parts, "output")) or inputs[0].ndim != 3:
+        return
+    count = own["query.kernel"].shape[1]
+    given = [list(inputs[:3]) if len(inputs) >= 3 else [inputs[0], inputs[-1], inputs[-1]]]
+    told = [""]
+    if len(inputs) >= 3 and inputs[1].shape == inputs[2].shape:
+        given.append([inputs[0], inputs[2], inputs[1]])
+        told.append(", key and value swapped")
+    width = own["query.kernel"].shape[1] * own["query.kernel"].shape[2]
+    heads = [count, *(other for other in range(1, min(width, 64) + 1) if width % other == 0 and other != count)]
+    for (words, three), number in itertools.product(zip(told, given, strict=True), heads):
+        try:
+            projected = [
+                _heads(array, own[f"{part}.kernel"], own.get(f"{part}.bias"), number)
+                for part, array in zip(parts, three, strict=True)
+            ]
+        except ValueError:
+            continue
+        kernel = own["output.kernel"].reshape(-1, own["output.kernel"].shape[-1])
+        yield from _back(projected, masks, y, kernel, own.get("output.bias"), words, number)
+
+
+def _heads(x: Array, kernel: Array, bias: Array | None, heads: int) -> Array:
+    made = x @ kernel.reshape(kernel.shape[0], -1)
+    if bias is not None:
+        made = made + bias.ravel()
+    return np.swapaxes(made.reshape(*made.shape[:-1], heads, -1), 1, 2)
+
+
+def _back(
+    three: Sequence[Array], masks: Sequence[Array], y: Array, kernel: Array, bias: Array | None, words: str, heads: int
+) -> Iterator[Found]:
+    query, key, value = three
+    depth, scores = query.shape[-1], (*query.shape[:-1], key.shape[-2])
+    scales = {f"scale 1 / sqrt({depth})": depth**-0.5, "no scale": 1.0, f"scale 1 / {depth}": 1 / depth}
+    scales[f"scale 1 / sqrt({depth * heads})"] = 1 / math.sqrt(depth * heads)
+    for (told, scale), (hidden, blocked) in itertools.product(scales.items(), _blockings(scores, masks)):
+        mixed = np.swapaxes(attended(query, key, value, scale, blocked), 1, 2)
+        made = mixed.reshape(*mixed.shape[:2], -1) @ kernel
+        name = f"attention of {heads} heads with {told}{hidden}{words}"
+        if made.shape == y.shape and np.isfinite(made).all():
+            yield Found("attention", name, digits(made if bias is None else made + bias, y))
+            if bias is not None and np.any(bias):
+                yield Found("attention", f"{name}, without its output's bias", digits(made, y))

@@ -1,0 +1,56 @@
+"""Pooling over windows: their size, stride and padding, and whether the padding counts."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from .found import Array, Found, digits
+
+WINDOWS = (2, 3, 4, 5, 7, 8)
+
+
+def windows(x: Array, size: int, stride: int, padding: tuple[int, int], filled: float) -> Array:
+    """The windows of `(batch, *space, channels)`, of one size on each axis, behind all other axes and flattened."""
+    space = range(1, x.ndim - 1)
+    wide = np.pad(x, [(0, 0), *[padding] * len(space), (0, 0)], constant_values=filled)
+    seen = np.lib.stride_tricks.sliding_window_view(wide, (size,) * len(space), tuple(space))
+    kept = seen[(slice(None), *[slice(None, None, stride)] * len(space))]
+    return kept.reshape(*kept.shape[: x.ndim], -1)
+
+
+def pooling(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Array]) -> Iterator[Found]:
+    """Which pooling of the first input gives the output, both (batch, *space, channels); the first sample is tried."""
+    x, y = (np.asarray(array, np.float64) for array in (inputs[0], output))
+    if x.ndim not in (3, 4, 5) or x.ndim != y.ndim or (x.shape[0], x.shape[-1]) != (y.shape[0], y.shape[-1]):
+        return
+    x, y = x[:1, ..., :8], y[:1, ..., :8]
+    for size, stride in itertools.product(WINDOWS, (1, 2, 3, 4, 5, 7, 8)):
+        if stride > size or min(x.shape[1:-1]) < 2:
+            continue
+        for before, after in itertools.product(range(size // 2 + 1), repeat=2):
+            padding = (before, after)
+            made = tuple((length + sum(padding) - size) // stride + 1 for length in x.shape[1:-1])
+            if made != y.shape[1:-1] or any(length + sum(padding) < size for length in x.shape[1:-1]):
+                continue
+            told = f"over windows of {size} with stride {stride}"
+            padded = f", padded by {padding[0]} and {padding[1]}" if any(padding) else ""
+            yield from _kinds(x, y, size, stride, padding, told, padded)
+
+
+def _kinds(
+    x: Array, y: Array, size: int, stride: int, padding: tuple[int, int], told: str, padded: str
+) -> Iterator[Found]:
+    highest = np.max(windows(x, size, stride, padding, -np.inf), -1)
+    yield Found("pooling", f"max pooling {told}{padded}", digits(highest, y))
+    seen = windows(x, size, stride, padding, 0.0)
+    counted = ", which counts as zeros" if padded else ""
+    if padded:
+        yield Found("pooling", f"max pooling {told}{padded} with zeros", digits(np.max(seen, -1), y))
+    yield Found("pooling", f"average pooling {told}{padded}{counted}", digits(np.mean(seen, -1), y))
+    if padded:
+        count = np.sum(windows(np.ones_like(x), size, stride, padding, 0.0), -1)
+        average = np.sum(seen, -1) / count
+        yield Found("pooling", f"average pooling {told}{padded}, which does not count", digits(average, y))

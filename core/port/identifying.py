@@ -1,0 +1,64 @@
+"""Which formula gives an output from what went in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from .. import verdict
+from .formulas.activations import activation, scaling
+from .formulas.attention import attention
+from .formulas.combining import combining
+from .formulas.found import Family, Found
+from .formulas.linear import convolution, dense
+from .formulas.masking import masking
+from .formulas.movements import movement
+from .formulas.normalisations import normalisation
+from .formulas.pooling import pooling
+from .formulas.recurrent import recurrent
+from .formulas.reductions import reduction, selection
+from .formulas.resizing import resizing
+from .formulas.softmaxes import softmaxes
+
+Array = NDArray[Any]
+
+UNARY: tuple[Family, ...] = (
+    scaling,
+    activation,
+    movement,
+    masking,
+    softmaxes,
+    reduction,
+    selection,
+    normalisation,
+    pooling,
+    resizing,
+)
+WEIGHTED: tuple[Family, ...] = (recurrent, attention, dense, convolution)
+
+
+def identified(
+    inputs: Sequence[Array],
+    output: Array,
+    tensors: Mapping[str, Array],
+    needed: float = verdict.IDENTIFIED["float64"],
+    families: Sequence[Family] | None = None,
+) -> list[Found]:
+    """The formulas that give the output from the inputs and weights, the best one of each family; simple ones go first.
+
+    Floats are in Keras's layout, weights in their canonical axes. `needed` is the number of digits that must agree.
+    """
+    if not inputs or not output.size:
+        return []
+    chosen = families or ((*WEIGHTED, *UNARY) if tensors else (*UNARY, combining))
+    best: dict[str, Found] = {}
+    for family in chosen:
+        if best and family in (pooling, resizing, convolution):
+            continue
+        for found in family(inputs, output, tensors):
+            held = best.get(found.family)
+            if found.digits >= needed and (held is None or found.digits > held.digits):
+                best[found.family] = found
+    return list(best.values())
