@@ -41,10 +41,10 @@ class Piece:
 
     def without(self, axis: int) -> Piece:
         """This part of the tensor's means over one of its axes."""
-        gone, groups = self.names(axis), words(self.axes)
-        kept = {"factors": self.factors, "pick": self.pick}
-        kept = {field: tuple(item for item in items if item[0] not in gone) for field, items in kept.items()}
-        return replace(self, axes=" ".join(word for place, word in enumerate(groups) if place != axis), **kept)
+        gone = self.names(axis)
+        axes = " ".join(word for place, word in enumerate(words(self.axes)) if place != axis)
+        factors, pick = (tuple(item for item in items if item[0] not in gone) for items in (self.factors, self.pick))
+        return replace(self, axes=axes, factors=factors, pick=pick)
 
     def read(self, whole: NDArray[Any], axes: str) -> NDArray[Any]:
         """This part of the tensor, with its axes as `axes` names them. A copy."""
