@@ -1,0 +1,76 @@
+"""One step alone, with other inputs than it had."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...core.technique import Arrays
+from .observing import Call
+from .tensors import Tensors
+from .values import array_of, is_float, replaced, tensor_of, tensors_in
+
+
+def replayed(
+    call: Call, tensors: Tensors, inputs: Sequence[NDArray[Any]], cotangent: NDArray[Any] | None, dtype: torch.dtype,
+    training: bool,
+) -> Arrays:  # fmt: skip
+    """`output`, `input i` and the gradients by name, as the Protocol says. Buffers may move."""
+    leaves = [tensor_of(array, dtype) for array in inputs]
+    floats = [leaf.requires_grad_() for leaf in leaves if is_float(leaf)] if cotangent is not None else []
+    with torch.set_grad_enabled(cotangent is not None):
+        given = iter([leaf.clone() if is_float(leaf) else leaf for leaf in leaves])
+        result = called(call, given, training)
+        output = next(tensor for tensor in tensors_in(result) if is_float(tensor))
+    found = {"output": array_of(output)}
+    if cotangent is None:
+        return found
+    weights = held(call, tensors)
+    wanted = [*floats, *weights.values()]
+    gradients = pulled([output], [tensor_of(cotangent, output.dtype)], wanted)
+    names = [f"input {i}" for i, leaf in enumerate(leaves) if is_float(leaf)] + list(weights)
+    return found | dict(zip(names, gradients, strict=True))
+
+
+def called(call: Call, given: Any, training: bool) -> Any:
+    """The result of a call with these tensors in the places of its inputs."""
+    inputs = {id(tensor) for tensor in call.inputs}
+
+    def change(tensor: Tensor) -> Tensor:
+        found: Tensor = next(given) if id(tensor) in inputs else tensor
+        return found
+
+    args, kwargs = replaced(call.args, change), replaced(call.kwargs, change)
+    if call.name in ("batch_norm", "instance_norm") and training:
+        kwargs = dict(kwargs)
+    return call.target(*args, **kwargs)
+
+
+def held(call: Call, tensors: Tensors) -> dict[str, Tensor]:
+    """The trainable tensors of what a step called, by name."""
+    if call.module is None:
+        return {name: tensors[name].get() for name in call.weights.values() if not tensors[name].buffer}
+    own = set(call.module.modules())
+    return {
+        name: place.get()
+        for name, place in tensors.items()
+        if place.module in own and not place.buffer and is_float(place.get())
+    }
+
+
+def pulled(outputs: Sequence[Tensor], cotangents: Sequence[Tensor], wanted: Sequence[Tensor]) -> list[NDArray[Any]]:
+    """The gradients of the sum of <output, cotangent>; zeros for what no output depends on."""
+    pairs = [(output, cotangent) for output, cotangent in zip(outputs, cotangents, strict=True) if output.requires_grad]
+    if not pairs or not wanted:
+        return [array_of(torch.zeros_like(tensor)) for tensor in wanted]
+    found = torch.autograd.grad(
+        [output for output, _ in pairs], list(wanted), [cotangent for _, cotangent in pairs], allow_unused=True
+    )
+    return [
+        array_of(torch.zeros_like(tensor) if gradient is None else gradient)
+        for tensor, gradient in zip(wanted, found, strict=True)
+    ]
