@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,8 +65,10 @@ class Subject:
             found = Trace(_arrays(outputs, observer.array), observer.steps)
         return found
 
-    def gradients(self, inputs: Inputs, cotangents: Sequence[NDArray[Any]], *, training: bool = False) -> Arrays:
-        """Zeros for what no output depends on. There is a cotangent for every output of floats."""
+    def gradients(
+        self, inputs: Inputs, cotangents: Sequence[NDArray[Any] | None], *, training: bool = False
+    ) -> Arrays:
+        """Zeros for what no output depends on. There is a cotangent for every output of floats, or None."""
         args, kwargs = arguments(inputs, self.dtype)
         given = dict(zip(_names(inputs), [*args, *kwargs.values()], strict=True))
         leaves = {f"input {name}": tensor.requires_grad_() for name, tensor in given.items() if is_float(tensor)}
@@ -74,21 +76,31 @@ class Subject:
             weights = {name: place.get() for name, place in self.tensors.items() if not place.buffer}
             wanted = weights | leaves
             outputs = [output for output in named(self.model(*args, **kwargs)).values() if is_float(output)]
-            directions = [tensor_of(cotangent, self.dtype) for cotangent in cotangents]
-            found = pulled(outputs, directions, list(wanted.values()))
+            pairs = [pair for pair in zip(outputs, cotangents, strict=True) if pair[1] is not None]
+            directions = [tensor_of(cotangent, self.dtype) for _, cotangent in pairs]
+            found = pulled([output for output, _ in pairs], directions, list(wanted.values()))
         return dict(zip(wanted, found, strict=True))
 
-    def train(self, batches: Sequence[Inputs], targets: Sequence[Sequence[NDArray[Any]]], rate: float) -> Arrays:
+    def train(
+        self,
+        batches: Sequence[Inputs],
+        targets: Sequence[Sequence[NDArray[Any] | None]],
+        rate: float,
+        *,
+        still: Collection[str] = (),
+    ) -> Arrays:
         """`loss` (steps), and every tensor after them."""
         losses = []
-        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        unmoved = {id(self.tensors[name].get()) for name in still}
+        held = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        parameters = [parameter for parameter in held if id(parameter) not in unmoved]
         with self.tensors.kept():
             for batch, wanted in zip(batches, targets, strict=True):
                 args, kwargs = arguments(batch, self.dtype)
                 with self._running(True):
                     outputs = [output for output in named(self.model(*args, **kwargs)).values() if is_float(output)]
-                    pairs = zip(outputs, (tensor_of(target, self.dtype) for target in wanted), strict=True)
-                    loss = sum(((output - target) ** 2).mean() / 2 for output, target in pairs)
+                    pairs = [pair for pair in zip(outputs, wanted, strict=True) if pair[1] is not None]
+                    loss = sum(((output - tensor_of(target, self.dtype)) ** 2).mean() / 2 for output, target in pairs)
                     gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
                 with torch.no_grad():
                     for parameter, gradient in zip(parameters, gradients, strict=True):
