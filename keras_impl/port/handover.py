@@ -96,7 +96,8 @@ def write(
 
 
 def _name(optimizer: Any) -> str:
-    return f"keras.optimizers.{type(optimizer).__name__}"
+    own = type(optimizer).__module__.startswith("keras.")
+    return ("keras.optimizers." if own else "Diglot's ") + type(optimizer).__name__
 
 
 def _innermost(optimizer: Any) -> Any:
@@ -173,7 +174,7 @@ def _adafactor(optimizer: Any, weight: keras.Variable) -> dict[str, Any]:
     if isinstance(optimizer, adafactor.Adafactor):
         own = optimizer.spec.fields()
         named = ("decay_exponent", "epsilon_1", "epsilon_2", "clip_threshold", "relative_step", "beta_1")
-        conventions = ("parameter_scaling", "epsilon_convention", "weight_decay")
+        conventions = ("parameter_scaling", "epsilon_convention", "factored_axes", "weight_decay")
         return common | {name: own[name] for name in (*named, *conventions)} | {"embedding": "added"}
     return common | {
         "decay_exponent": -float(optimizer.beta_2_decay),
@@ -183,6 +184,7 @@ def _adafactor(optimizer: Any, weight: keras.Variable) -> dict[str, Any]:
         "relative_step": True,  # Keras takes min(rate, t^-1/2) whatever its own argument says
         "parameter_scaling": "decayed",
         "epsilon_convention": "squared",
+        "factored_axes": "features",
         "beta_1": 0.0,
         "embedding": "apart",
     }

@@ -1,0 +1,95 @@
+"""A run in float64 that computes what the user's code says: a Python float stays the number that was written.
+
+`tf.cast` takes a Python float through float32, and the kernel of `leaky_relu` keeps its slope in float32, so that GELU,
+attention, `ReLU(max_value)`, `Rescaling` and leaky ReLU are off by 1e-9 to 1e-8 in float64. Code that asks for float32
+by name gets float64. All of this holds for the thread and the time of a run alone. Seen on Keras 3.15, TensorFlow 2.21.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from keras.src.backend.tensorflow import nn
+from tensorflow.python.ops import math_ops
+
+from ..precision import precision
+from .patching import Patch, patched
+
+_LOCAL = threading.local()
+NARROW = (tf.float16, tf.bfloat16, tf.float32)
+
+
+def active() -> bool:
+    """Whether this thread is in a float64 run."""
+    return getattr(_LOCAL, "active", False)
+
+
+@contextlib.contextmanager
+def exactly() -> Iterator[None]:
+    """Float64 throughout, with every constant as it was written; as before afterwards."""
+    before = active()
+    with precision("float64"), patched("exactly", _patches):
+        _LOCAL.active = True
+        try:
+            yield
+        finally:
+            _LOCAL.active = before
+
+
+def wide(dtype: Any) -> Any:
+    """float64 for a narrower float; any other type as it is."""
+    found = tf.as_dtype(dtype)
+    return tf.float64 if found in NARROW else found
+
+
+def _patches() -> list[Patch]:
+    found = [(tf, "cast", _cast), (math_ops, "cast", _cast), (nn, "leaky_relu", _leaky_relu),
+             (tf.nn, "leaky_relu", _leaky_relu_tf)]  # fmt: skip
+    found += [(tf, name, functools.partial(_made, place)) for name, place in MAKERS.items()]
+    return [(holder, name, functools.partial(_where_active, change)) for holder, name, change in found]
+
+
+def _where_active(change: Callable[..., Any], original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return change(original, *args, **kwargs) if active() else original(*args, **kwargs)
+
+    return call
+
+
+def _cast(original: Callable[..., Any], x: Any, dtype: Any, name: str | None = None) -> Any:
+    target = wide(dtype)
+    if isinstance(x, (float, np.floating)) and target.is_floating:
+        return tf.convert_to_tensor(float(x), target)
+    return original(x, target, name=name)
+
+
+def _leaky_relu(original: Callable[..., Any], x: Any, negative_slope: float = 0.2) -> Any:
+    return tf.where(x > 0, x, negative_slope * x)
+
+
+def _leaky_relu_tf(original: Callable[..., Any], features: Any, alpha: float = 0.2, name: str | None = None) -> Any:
+    features = tf.convert_to_tensor(features)
+    return tf.where(features > 0, features, alpha * features)
+
+
+# Functions of TensorFlow that make tensors, and the position of their type among the arguments.
+MAKERS = {"constant": 1, "convert_to_tensor": 1, "zeros": 1, "ones": 1, "eye": 3, "one_hot": 5, "range": 3}
+
+
+def _made(place: int, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    if len(args) > place:
+        given = args[place]
+        args = (*args[:place], None if given is None else wide(given), *args[place + 1 :])
+    elif kwargs.get("dtype") is not None:
+        kwargs = {**kwargs, "dtype": wide(kwargs["dtype"])}
+    made = original(*args, **kwargs)
+    if (args[place] if len(args) > place else kwargs.get("dtype")) is None and getattr(made, "dtype", None) in NARROW:
+        return original(*args[:place], **{**kwargs, "dtype": tf.float64}) if not tf.is_tensor(args[0]) else made
+    return made

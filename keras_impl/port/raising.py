@@ -1,0 +1,127 @@
+"""A user's model with weights of its own: raised to float64, or in the types that it has.
+
+The model's variables, types and constants are replaced while one of our runs lasts, and are back when it ends: the
+very same objects, with the very same bits. So no model has to be copied, which many a class of the user's would not
+survive, and none is changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from .exactly import exactly, wide
+from .naming import Names
+
+Change = tuple[dict[str, Any], str, Any]
+NARROW = (np.dtype("float16"), np.dtype("float32"))
+
+
+class Raised:
+    """The weights of our runs, by name, and what else has to be another thing while one lasts."""
+
+    def __init__(self, names: Names, precise: bool) -> None:
+        self.precise = precise
+        self.layers = list(names.layers.values())
+        self.inner = [layer._functional for layer in self.layers if getattr(layer, "_functional", None) is not None]
+        self.variables: dict[str, Any] = {}
+        self.changes: list[Change] = []
+        replaced: dict[int, Any] = {}
+        for name, variable in names.variables.items():
+            held = variable._value if isinstance(variable, keras.Variable) else variable
+            dtype = wide(held.dtype) if precise else held.dtype
+            with tf.device(held.device):
+                made = tf.Variable(tf.cast(held, dtype), trainable=True, name=name.replace("/", "_"))
+            self.variables[name] = made
+            if isinstance(variable, keras.Variable):
+                self.changes.append((vars(variable), "_value", made))
+                if precise:
+                    self.changes.append((vars(variable), "_dtype", dtype.name))
+            else:
+                replaced[id(variable)] = made
+        for layer in self.layers:
+            self._widen(layer, replaced)
+        for layer in (*self.layers, *self.inner):
+            for tensor in getattr(layer, "_inputs", None) or () if precise else ():
+                if isinstance(tensor, keras.KerasTensor) and tf.as_dtype(tensor.dtype).is_floating:
+                    self.changes.append((vars(tensor), "_dtype", "float64"))
+
+    def _widen(self, layer: Any, replaced: dict[int, Any]) -> None:
+        held = vars(layer)
+        if self.precise and tf.as_dtype(layer.compute_dtype).is_floating:
+            self.changes.append((held, "_dtype_policy", keras.DTypePolicy("float64")))
+            for inner in (getattr(layer, "_functional", None),):
+                if inner is not None:
+                    self.changes.append((vars(inner), "_dtype_policy", keras.DTypePolicy("float64")))
+        for attribute, value in held.items():
+            if attribute in ("_trainable_variables", "_non_trainable_variables", "_layers"):
+                continue
+            wider = self._wider(value, replaced)
+            if wider is not value:
+                self.changes.append((held, attribute, wider))
+
+    def _wider(self, value: Any, replaced: dict[int, Any], depth: int = 0) -> Any:
+        """The same in float64, for tensors, arrays and plain variables, also in lists and dictionaries of them."""
+        if id(value) in replaced:
+            return replaced[id(value)]
+        if self.precise and isinstance(value, (np.ndarray, np.generic)) and value.dtype in NARROW:
+            return value.astype(np.float64)
+        if self.precise and tf.is_tensor(value) and not isinstance(value, (tf.Variable, keras.Variable)):
+            eager = hasattr(value, "numpy") and value.dtype in (tf.float16, tf.bfloat16, tf.float32)
+            return tf.cast(value, tf.float64) if eager else value
+        if type(value) in (list, tuple) and depth < 4:
+            items = [self._wider(item, replaced, depth + 1) for item in value]
+            return type(value)(items) if any(a is not b for a, b in zip(items, value, strict=True)) else value
+        if type(value) is dict and depth < 4:
+            entries = {key: self._wider(item, replaced, depth + 1) for key, item in value.items()}
+            return entries if any(entries[key] is not value[key] for key in value) else value
+        return value
+
+    @contextlib.contextmanager
+    def alive(self, training: bool = False) -> Iterator[None]:
+        """The model computes with our weights; afterwards it and all that its layers hold is the user's again."""
+        owners = [vars(layer) for layer in (*self.layers, *self.inner)]
+        before = [(held, dict(held)) for held in owners]
+        losses = [(held["_losses"], list(held["_losses"])) for held in owners if "_losses" in held]
+        seeds = [(seed.state, seed.state.numpy()) for layer in self.layers for seed in layer._seed_generators]
+        changed = [(held, key, held[key]) for held, key, _ in self.changes]
+        eager = tf.config.functions_run_eagerly()
+        try:
+            tf.config.run_functions_eagerly(True)
+            for held, key, new in self.changes:
+                held[key] = new
+            if training:
+                for held in owners:
+                    held.update({key: 0.0 for key in ("rate", "stddev") if _draws(held, key)})
+            with exactly() if self.precise else contextlib.nullcontext():
+                yield
+        finally:
+            tf.config.run_functions_eagerly(eager)
+            for held, key, old in changed:
+                held[key] = old
+            for held, contents in before:
+                for key in [key for key in held if key not in contents]:
+                    del held[key]
+                held.update(contents)
+            for held_losses, contents in losses:
+                held_losses[:] = contents
+            for state, value in seeds:
+                state.assign(value)
+
+    def values(self) -> dict[str, np.ndarray]:
+        """Every weight as it stands."""
+        return {name: variable.numpy().copy() for name, variable in self.variables.items()}
+
+    def put(self, values: dict[str, np.ndarray]) -> None:
+        """Write weights of the right shape."""
+        for name, value in values.items():
+            self.variables[name].assign(tf.cast(value, self.variables[name].dtype))
+
+
+def _draws(held: dict[str, Any], key: str) -> bool:
+    return key in held and isinstance(held[key], (int, float)) and "seed_generator" in held

@@ -1,0 +1,70 @@
+"""The tensors in the arguments and results of a call, in order, and the same call with others in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+def is_tensor(value: Any) -> bool:
+    """Whether a value is a tensor with numbers in it, or a variable."""
+    return isinstance(value, (keras.Variable, tf.Variable)) or (tf.is_tensor(value) and hasattr(value, "numpy"))
+
+
+def tensors(structure: Any) -> list[Any]:
+    """Every tensor in lists, tuples and dictionaries, in their order."""
+    return list(_walk(structure))
+
+
+def _walk(structure: Any) -> Iterator[Any]:
+    if is_tensor(structure):
+        yield structure
+    elif isinstance(structure, Mapping):
+        for value in structure.values():
+            yield from _walk(value)
+    elif isinstance(structure, (list, tuple)):
+        for value in structure:
+            yield from _walk(value)
+
+
+def mapped(structure: Any, change: Callable[[Any], Any]) -> Any:
+    """The same structure with every tensor changed."""
+    if is_tensor(structure):
+        return change(structure)
+    if isinstance(structure, Mapping):
+        return {key: mapped(value, change) for key, value in structure.items()}
+    if isinstance(structure, tuple) and hasattr(structure, "_fields"):
+        return type(structure)(*(mapped(value, change) for value in structure))
+    if isinstance(structure, (list, tuple)):
+        items = [mapped(value, change) for value in structure]
+        return tuple(items) if isinstance(structure, tuple) else items
+    return structure
+
+
+def flattened(structure: Any, name: str = "") -> dict[str, Any]:
+    """The tensors of a result by name: `output` for a single one, keys or numbers with "/" between them otherwise."""
+    if is_tensor(structure):
+        return {name or "output": structure}
+    found: dict[str, Any] = {}
+    if isinstance(structure, Mapping):
+        pairs = [(str(key), value) for key, value in structure.items()]
+    elif isinstance(structure, (list, tuple)):
+        pairs = [(str(index), value) for index, value in enumerate(structure)]
+    else:
+        return found
+    for key, value in pairs:
+        found |= flattened(value, f"{name}/{key}" if name else key)
+    return found
+
+
+def as_array(value: Any) -> np.ndarray:
+    """The numbers of a tensor, a variable or sparse rows."""
+    if isinstance(value, keras.Variable):
+        value = value.value
+    if isinstance(value, tf.Variable):
+        return np.array(value.numpy())
+    return np.asarray(tf.convert_to_tensor(value).numpy())

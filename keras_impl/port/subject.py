@@ -1,0 +1,279 @@
+"""A user's Keras model as core/port sees it. See core/port/subject.py."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from ...core import compare, floor
+from ...core.errors import InputError, StateError, nearest
+from ...core.port.layer import Layer, Step, Trace
+from ...core.port.subject import Inputs
+from ...core.technique import Arrays
+from ...core.verdict import Verdict
+from ..precision import precision
+from . import settings, varying, weights
+from .exactly import exactly
+from .naming import Names, named
+from .observing import Recorder, recording
+from .raising import Raised
+from .replaying import Call
+from .structure import as_array, flattened, tensors
+
+
+class Subject:
+    """A user's Keras model with weights of its own, in float64 or, where that cannot be, in the types that it has."""
+
+    side = "keras"
+
+    def __init__(self, model: Any, names: Names, precision: str, weaker: str = "") -> None:
+        self.model, self.names, self.precision, self.weaker = model, names, precision, weaker
+        self.aliases: Mapping[str, str] = dict(names.aliases)
+        self.layers: tuple[Layer, ...] = weights.layers(names, settings.static)
+        self.raised = Raised(names, precision == "float64")
+        self.written: set[str] = set()
+
+    def state(self) -> Arrays:
+        held = {name: as_array(variable) for name, variable in self.names.variables.items() if name not in self.written}
+        ours = self.raised.values()
+        return {name: held.get(name, ours[name]) for name in self.names.variables}
+
+    def write(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        given = {self.aliases.get(name, name): array for name, array in arrays.items()}
+        for name, array in given.items():
+            if name not in self.raised.variables:
+                raise StateError(
+                    f"the Keras model has no weight {name!r}{nearest(name, self.raised.variables)}", (name,)
+                )
+            if tuple(array.shape) != tuple(self.raised.variables[name].shape):
+                wanted = tuple(self.raised.variables[name].shape)
+                raise StateError(f"{name} of the Keras model is {wanted} and not {tuple(array.shape)}", (name,))
+        self.raised.put(dict(given))
+        self.written |= set(given)
+
+    def run(self, inputs: Inputs, *, training: bool = False, watch: bool = True) -> Trace:
+        recorder = Recorder(self.names, self.layers) if watch else None
+        with self.raised.alive(training):
+            args, kwargs = self._given(inputs)
+            with recording(recorder):
+                result = self.model(*args, **kwargs, **self._mode(training))
+            outputs = {name: recorder.array(tensor) if recorder else as_array(tensor)
+                       for name, tensor in flattened(result).items()}  # fmt: skip
+        if training:
+            self._moved()
+        return Trace(outputs, recorder.steps if recorder else [])
+
+    def gradients(self, inputs: Inputs, cotangents: Sequence[NDArray[Any]], *, training: bool = False) -> Arrays:
+        before = self._buffers()
+        try:
+            with self.raised.alive(training):
+                args, kwargs = self._given(inputs)
+                sources: dict[str, Any] = {name: self.raised.variables[name] for name in self._parameters()}
+                keys = list(inputs) if isinstance(inputs, Mapping) else range(len(inputs))
+                for key, tensor in zip(keys, tensors((args, kwargs)), strict=True):
+                    if tensor.dtype.is_floating:
+                        sources[f"input {key}"] = tensor
+                with tf.GradientTape() as tape:
+                    tape.watch(list(sources.values()))
+                    outputs = flattened(self.model(*args, **kwargs, **self._mode(training))).values()
+                return _pulled(tape, [one for one in outputs if one.dtype.is_floating], sources, cotangents)
+        finally:
+            self.raised.put(before)
+
+    def train(self, batches: Sequence[Inputs], targets: Sequence[Sequence[NDArray[Any]]], rate: float) -> Arrays:
+        before = self.raised.values()
+        trained = {name: self.raised.variables[name] for name in self._parameters() if self._is_trained(name)}
+        losses = []
+        try:
+            with self.raised.alive(True):
+                for batch, wanted in zip(batches, targets, strict=True):
+                    args, kwargs = self._given(batch)
+                    with tf.GradientTape() as tape:
+                        found = [one for one in flattened(self.model(*args, **kwargs, **self._mode(True))).values()
+                                 if one.dtype.is_floating]  # fmt: skip
+                        loss = _loss(found, wanted)
+                    gradients = tape.gradient(loss, list(trained.values()))
+                    for variable, gradient in zip(trained.values(), gradients, strict=True):
+                        if gradient is not None:
+                            variable.assign_sub(_like(rate, variable) * tf.convert_to_tensor(gradient))
+                    losses.append(as_array(loss))
+            return {"loss": np.stack(losses), **self.raised.values()}
+        finally:
+            self.raised.put(before)
+
+    def replay(
+        self, step: Step, inputs: Sequence[NDArray[Any]], cotangent: NDArray[Any] | None, *, training: bool = False
+    ) -> Arrays:
+        call: Call = step.handle
+        before = self._buffers()
+        try:
+            with self.raised.alive(training):
+                given = [self._tensor(array, like) for array, like in zip(inputs, step.inputs, strict=True)]
+                sources = {f"input {i}": tensor for i, tensor in enumerate(given) if tensor.dtype.is_floating}
+                sources |= {name: self.raised.variables[name] for name in call.tensors}
+                if cotangent is None:
+                    outputs = tensors(call.make(given, training))
+                    result: Arrays = {}
+                else:
+                    with tf.GradientTape() as tape:
+                        tape.watch(list(sources.values()))
+                        outputs = tensors(call.make(given, training))
+                    floats = [one for one in outputs if one.dtype.is_floating][:1]
+                    result = _pulled(tape, floats, sources, [cotangent])
+                if training:
+                    result |= {f"buffer {name}": self.raised.variables[name].numpy().copy() for name in call.buffers}
+                return {"output": as_array(outputs[0]), **result}
+        finally:
+            self.raised.put(before)
+
+    def vary(self, step: Step, setting: str, value: Any) -> Step | None:
+        return varying.varied(step, setting, value)
+
+    def _given(self, inputs: Inputs) -> tuple[list[Any], dict[str, Any]]:
+        given = {key: self._tensor(array) for key, array in inputs.items()} if isinstance(inputs, Mapping) else [
+            self._tensor(array) for array in inputs]  # fmt: skip
+        return arguments(self.model, given)
+
+    def _tensor(self, array: NDArray[Any], like: Any = None) -> Any:
+        floats = np.issubdtype(array.dtype, np.floating)
+        kind = like.dtype if like is not None else self.precision if floats else array.dtype
+        return tf.convert_to_tensor(np.asarray(array, dtype=kind))
+
+    def _mode(self, training: bool) -> dict[str, bool]:
+        takes = isinstance(self.model, keras.Model) or self.model._call_has_training_arg
+        return {"training": training} if takes else {}
+
+    def _buffers(self) -> dict[str, np.ndarray]:
+        parameters = set(self._parameters())
+        return {name: variable.numpy().copy() for name, variable in self.raised.variables.items()
+                if name not in parameters}  # fmt: skip
+
+    def _parameters(self) -> list[str]:
+        found = [piece.tensor for layer in self.layers for slot in layer.slots if slot.trainable
+                 for piece in slot.pieces]  # fmt: skip
+        return list(dict.fromkeys(name for name in found if self.raised.variables[name].dtype.is_floating))
+
+    def _is_trained(self, name: str) -> bool:
+        owned = {id(variable) for variable in self.model.trainable_variables}
+        variable = self.names.variables[name]
+        return id(variable) in owned or isinstance(variable, tf.Variable) and bool(variable.trainable)
+
+    def _moved(self) -> None:
+        self.written |= set(self._buffers())
+
+
+def arguments(model: Any, given: Any) -> tuple[list[Any], dict[str, Any]]:
+    """How the inputs go into a call of the model: one by one, as a list, as a dictionary or by name."""
+    graph = model._obj_type() in ("Functional", "Sequential")
+    if graph:
+        return [given if isinstance(given, dict) or len(given) != 1 else given[0]], {}
+    parameters = list(inspect.signature(model.call).parameters.values())
+    names = [one.name for one in parameters if one.name not in ("training", "mask")]
+    many = any(one.kind is inspect.Parameter.VAR_POSITIONAL for one in parameters)
+    if isinstance(given, dict):
+        named = set(given) <= set(names) or any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters)
+        return ([], given) if named else ([given], {})
+    if len(given) == 1 or many or len(names) >= len(given):
+        return list(given), {}
+    return [list(given)], {}
+
+
+def _like(value: float, tensor: Any) -> Any:
+    return tf.constant(np.asarray(value, dtype=tensor.dtype.as_numpy_dtype))
+
+
+def _loss(outputs: Sequence[Any], targets: Sequence[NDArray[Any]]) -> Any:
+    terms = [_like(0.5, one) * tf.reduce_mean(tf.square(one - tf.constant(target, one.dtype)))
+             for one, target in zip(outputs, targets, strict=True)]  # fmt: skip
+    return tf.add_n(terms)
+
+
+def _pulled(tape: Any, outputs: Sequence[Any], sources: Mapping[str, Any], cotangents: Sequence[Any]) -> Arrays:
+    given = [tf.constant(np.asarray(array, dtype=one.dtype.as_numpy_dtype))
+             for one, array in zip(outputs, cotangents, strict=True)]  # fmt: skip
+    found = tape.gradient(list(outputs), list(sources.values()), given)
+    return {name: as_array(tf.zeros_like(source) if gradient is None else gradient)
+            for (name, source), gradient in zip(sources.items(), found, strict=True)}  # fmt: skip
+
+
+def examine(model: Any, inputs: Inputs, precise: bool) -> Subject:
+    """See core/port/subject.py."""
+    if not isinstance(model, keras.layers.Layer):
+        model = _made(model, precise)
+    plain = _called(model, inputs)
+    names = named(model)
+    if not precise:
+        return Subject(model, names, "float32", "it was asked for as it is")
+    found = Subject(model, names, "float64")
+    if reason := _doubt(found, inputs, plain):
+        return Subject(model, names, "float32", reason)
+    return found
+
+
+def _made(factory: Any, precise: bool) -> Any:
+    if not callable(factory):
+        raise InputError(f"{type(factory).__name__} is no Keras model: give a keras.Model or a function that makes one")
+    with (
+        precision("float64") if precise else contextlib.nullcontext(),
+        exactly() if precise else contextlib.nullcontext(),
+    ):
+        model = factory()
+    if not isinstance(model, keras.layers.Layer):
+        name = getattr(factory, "__name__", type(factory).__name__)
+        raise InputError(f"{name}() gave a {type(model).__name__} and no Keras model: give a function that makes one")
+    return model
+
+
+def _called(model: Any, inputs: Inputs) -> Arrays:
+    """The outputs of the model as the user has it, which builds one that has not been built."""
+    keys = list(inputs) if isinstance(inputs, Mapping) else list(range(len(inputs)))
+    arrays = list(inputs.values()) if isinstance(inputs, Mapping) else list(inputs)
+    made = [tf.convert_to_tensor(array.astype(model.compute_dtype) if array.dtype.kind == "f" else array)
+            for array in map(np.asarray, arrays)]  # fmt: skip
+    args, kwargs = arguments(model, dict(zip(keys, made, strict=True)) if isinstance(inputs, Mapping) else made)
+    try:
+        return {name: as_array(tensor) for name, tensor in flattened(model(*args, **kwargs)).items()}
+    except Exception as error:
+        shapes = ", ".join(str(tuple(one.shape)) for one in made)
+        raise InputError(
+            f"the Keras model {type(model).__name__} does not take inputs of the shapes {shapes}: {first_line(error)}"
+        ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """The sentence of an error that says what is wrong, without the report that Keras adds."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith(("Exception encountered", "Arguments received"))]
+    return (lines[0] if lines else type(error).__name__).rstrip(".")
+
+
+def _doubt(found: Subject, inputs: Inputs, plain: Arrays) -> str:
+    """Why a model in float64 is not to be trusted; nothing if it gives its own outputs, to the noise of float32."""
+    try:
+        raised = found.run(inputs, watch=False).outputs
+        pairs = inputs.items() if isinstance(inputs, Mapping) else enumerate(inputs)
+        nearby = floor.moved({str(key): array for key, array in pairs}, 0, floor.WIDE)
+        before = found.raised.values()
+        found.raised.put(floor.moved(before, 0, floor.WIDE))
+        other = found.run(dict(zip(inputs, nearby.values(), strict=True)) if isinstance(inputs, Mapping)
+                          else list(nearby.values()), watch=False).outputs  # fmt: skip
+        found.raised.put(before)
+    except Exception as error:
+        return f"it does not run in float64: {first_line(error)}"
+    noise = floor.movement(raised, other)
+    for name, array in raised.items():
+        if array.dtype.kind == "f" and array.dtype != np.float64:
+            return f"its output {name} is {array.dtype} even where everything else is float64"
+        wide = plain[name].astype(array.dtype)
+        unit = {name: floor.unit(array, floor.WIDE)} if array.dtype.kind == "f" and array.size else {}
+        close = compare.pair(name, array, wide, max(noise.get(name, 0.0), unit.get(name, 0.0)))
+        if array.dtype.kind == "f" and close.verdict is not Verdict.EQUAL:
+            return f"in float64 its output {name} is not what it gives in float32, even to the noise of float32"
+    return ""
