@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import verdict
 from .evidence import Array, Cause, Replayed, labels, told
-from .formulas.found import Found, digits
+from .formulas.found import Found, digits, explains
 from .identifying import identified
 
 SHARP = 12.0
@@ -24,7 +24,7 @@ def needed(replay: Replayed) -> float:
 def by_formula(replay: Replayed) -> Cause | None:
     """What each side computes, if that tells the two apart; or how the one's result becomes the other's."""
     inputs, torch = replay.arrays("torch")
-    given, keras = replay.arrays("keras")
+    taken, keras = replay.arrays("keras")
     if not _floats(torch) or not _floats(keras):
         return None
     if text := _broken(replay, torch, keras):
@@ -35,19 +35,15 @@ def by_formula(replay: Replayed) -> Cause | None:
     least = needed(replay)
     names = labels(replay)
     ours = identified(_usable(inputs), torch, replay.tensors("torch"), least)
-    theirs = identified(_usable(given), keras, replay.tensors("keras"), least)
+    theirs = identified(_usable(taken), keras, replay.tensors("keras"), least)
     if pair := telling(ours, theirs, common):
         one, other = pair
         how = _each(one.digits, other.digits)
         return Cause(f"{names[0]} computes {one.name}, {names[1]} {_short(one.name, other.name)} ({how})", "", True)
-    if found := related(torch, keras, least, common):
-        return Cause(
-            f"what {names[1]} gives is {found.of(f'what {names[0]} gives')} (to {told(found.digits)})", "", True
-        )
-    if found := related(keras, torch, least, common):
-        return Cause(
-            f"what {names[0]} gives is {found.of(f'what {names[1]} gives')} (to {told(found.digits)})", "", True
-        )
+    for one_name, other_name, known, made in ((names[0], names[1], torch, keras), (names[1], names[0], keras, torch)):
+        if link := related(known, made, least, common):
+            text = f"what {other_name} gives is {link.of(f'what {one_name} gives')} (to {told(link.digits)})"
+            return Cause(text, "", True)
     if text := constant(torch, keras, replay.tensors("torch"), least):
         return Cause(f"{names[1]} {text} {names[0]}", "", True)
     if pair := same(ours, theirs):
@@ -56,9 +52,9 @@ def by_formula(replay: Replayed) -> Cause | None:
         if low < SHARP <= high:
             text = f"both compute {pair[0].name}, {sharp} to {told(high)} and {blunt} to {told(low)}"
             return Cause(f"{text}, as if it held a constant or an intermediate in float32")
-    for found, name, lost in ((_sure(ours, common), *names), (_sure(theirs, common), *reversed(names))):
-        if found:
-            return Cause(f"{name} computes {found.name} (to {told(found.digits)}), and {lost} something else")
+    for ways, name, lost in ((ours, names[0], names[1]), (theirs, names[1], names[0])):
+        if sure := _sure(ways, common):
+            return Cause(f"{name} computes {sure.name} (to {told(sure.digits)}), and {lost} something else")
     return None
 
 
@@ -67,7 +63,7 @@ def telling(ours: Iterable[Found], theirs: Iterable[Found], common: float) -> tu
     pairs = [
         (one, other)
         for one, other in itertools.product(ours, theirs)
-        if one.name != other.name and min(one.digits, other.digits) > common + 0.5
+        if one.name != other.name and explains(min(one.digits, other.digits), common)
     ]
     alike = [pair for pair in pairs if pair[0].family == pair[1].family]
     return next(iter([*alike, *pairs]), None)
@@ -132,7 +128,7 @@ def _broken(replay: Replayed, torch: Array, keras: Array) -> str:
 
 
 def _sure(found: Iterable[Found], common: float) -> Found | None:
-    return next((one for one in found if one.digits > common + 0.5), None)
+    return next((one for one in found if explains(one.digits, common)), None)
 
 
 def _each(one: float, other: float) -> str:

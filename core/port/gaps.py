@@ -12,12 +12,13 @@ from .. import verdict
 from .evidence import Array, Cause, told
 from .formulas.activations import activation, scaling
 from .formulas.combining import combining
-from .formulas.found import Found, digits, factor, sample, settled
+from .formulas.found import Found, digits, explains, factor, sample, settled
 from .formulas.masking import masking
 from .formulas.movements import movement
 from .identifying import identified
 
 NEAREST, NEAR, PAIRED = 3, 24, 12
+SHARED, OTHERS = " plus what is the same for every sample", "PyTorch's"
 NEEDED = verdict.IDENTIFIED["float64"]
 
 
@@ -39,24 +40,25 @@ def between(before: Mapping[str, Array], torch: Array, keras: Array) -> Cause | 
     if not all(array.size and np.issubdtype(array.dtype, np.floating) for array in (torch, keras)):
         return None
     common = digits(torch, keras)
-    earlier = [(name, array) for name, array in reversed(before.items()) if array.dtype.kind == "f" and array.size][
-        :NEAR
-    ]
+    latest = reversed(list(before.items()))
+    earlier = [(name, array) for name, array in latest if array.dtype.kind == "f" and array.size][:NEAR]
     ours, theirs = (sorted(expressed(earlier, array), key=lambda one: one.operands) for array in (torch, keras))
     for one, other in sorted(itertools.product(ours, theirs), key=lambda pair: pair[0].operands + pair[1].operands):
-        if one.text != other.text and min(one.digits, other.digits) > common + 0.5:
+        if one.text != other.text and explains(min(one.digits, other.digits), common):
             least = told(min(one.digits, other.digits))
             return Cause(f"PyTorch passes on {one.text}, and Keras {other.text} (to {least})", "", True)
     if found := _shared(earlier, torch, keras):
         return found
     if found := _apart(earlier, torch, keras):
         return found
-    for one, other, given, made in (("PyTorch", "Keras", torch, keras), ("Keras", "PyTorch", keras, torch)):
-        if way := next((way for way in identified((given,), made, {}) if way.digits > common + 0.5), None):
-            text = f"what {other} passes on is {way.of(f'what {one} passes on')} (to {told(way.digits)})"
+    for backwards in (False, True):
+        given, made = (keras, torch) if backwards else (torch, keras)
+        first, second = ("Keras", "PyTorch") if backwards else ("PyTorch", "Keras")
+        if way := next((way for way in identified((given,), made, {}) if explains(way.digits, common)), None):
+            text = f"what {second} passes on is {way.of(f'what {first} passes on')} (to {told(way.digits)})"
             return Cause(text, "", True)
-    for side, rest, found_here in (("PyTorch", "Keras", ours), ("Keras", "PyTorch", theirs)):
-        sure = next((one for one in found_here if one.digits > common + 0.5), None)
+    for side, rest, ways in (("PyTorch", "Keras", ours), ("Keras", "PyTorch", theirs)):
+        sure = next((one for one in ways if explains(one.digits, common)), None)
         if sure is not None:
             return Cause(f"{side} passes on {sure.text} (to {told(sure.digits)}), and {rest} something else")
     return None
@@ -78,8 +80,8 @@ def expressed(earlier: Sequence[tuple[str, Array]], target: Array) -> Iterator[E
                 yield Expressed(found.of(f"`{first}`", f"`{second}`"), found.digits, 2)
     for three in itertools.combinations(earlier[:5], 3):
         for found in _fitting([array for _, array in three], target):
-            if all(f"{{{place}}}" in found.phrase for place in range(3)):
-                yield Expressed(found.of(*(f"`{name}`" for name, _ in three)), found.digits, 3)
+            if all(f"{{{number}}}" in found.phrase for number in range(3)):
+                yield Expressed(found.of(*(f"`{label}`" for label, _ in three)), found.digits, 3)
 
 
 def _fitting(arrays: Sequence[Array], target: Array) -> Iterator[Found]:
@@ -97,15 +99,14 @@ def _shared(earlier: Sequence[tuple[str, Array]], torch: Array, keras: Array) ->
         texts = []
         for scale, rest in (one, other):
             head = f"`{name}`" if abs(scale - 1) < 1e-9 else f"{factor(scale, array.shape)} times `{name}`"
-            texts.append(f"{head} plus what is the same for every sample" if np.any(rest) else head)
+            texts.append(f"{head}{SHARED}" if np.any(rest) else head)
         if texts[0] != texts[1]:
             return Cause(f"PyTorch passes on {texts[0]}, and Keras {texts[1]}", "", True)
         way = next(iter(identified((one[1],), other[1], {})), None)
         if way is not None and way.phrase != "{0} itself":
-            text = f"both add to {texts[0].removesuffix(' plus what is the same for every sample')} what is the same for every sample"
-            return Cause(
-                f"{text}, such as a positional encoding; Keras's is {way.of('PyTorch' + chr(39) + 's')}", "", True
-            )
+            head = texts[0].removesuffix(SHARED)
+            text = f"both add to {head} what is the same for every sample, such as a positional encoding"
+            return Cause(f"{text}; Keras's is {way.of(OTHERS)}", "", True)
         return Cause(
             f"both pass on {texts[0]}, such as a positional encoding, and the two encodings differ "
             f"(in {int(digits(one[1], other[1]))} digits they agree)"

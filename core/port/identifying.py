@@ -52,7 +52,7 @@ def identified(
     """
     if not inputs or not output.size:
         return []
-    chosen = families or ((*WEIGHTED, *UNARY) if tensors else (*UNARY, combining))
+    chosen = families or (*WEIGHTED, *UNARY, combining)
     best: dict[str, Found] = {}
     for family in chosen:
         if best and family in (pooling, resizing, convolution):

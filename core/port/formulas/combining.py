@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -81,9 +82,17 @@ def _pairs(i: int, j: int) -> dict[str, Callable[[Array, Array], Array]]:
         f"relu of {first}, plus relu of {second}": lambda a, b: np.maximum(a, 0) + np.maximum(b, 0),
     }
     for name, gate in GATES.items():
-        found[f"{name} of {first}, times {second}"] = lambda a, b, gate=gate: gate(a) * b
-        found[f"{name} of {second}, times {first}"] = lambda a, b, gate=gate: a * gate(b)
+        found[f"{name} of {first}, times {second}"] = functools.partial(_gated, gate)
+        found[f"{name} of {second}, times {first}"] = functools.partial(_gating, gate)
     return found
+
+
+def _gated(gate: Callable[[Array], Array], a: Array, b: Array) -> Array:
+    return np.asarray(gate(a) * b)
+
+
+def _gating(gate: Callable[[Array], Array], a: Array, b: Array) -> Array:
+    return np.asarray(a * gate(b))
 
 
 def _products(a: Array, b: Array, y: Array, i: int, j: int) -> Iterator[Found]:

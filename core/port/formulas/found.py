@@ -52,6 +52,11 @@ def digits(one: Array, other: Array) -> float:
     return compare.agreeing(difference, magnitude, 0.0)
 
 
+def explains(found: float, common: float) -> bool:
+    """Whether a formula of so many digits tells two results apart that have so many in common: by two more of them."""
+    return found >= common + 2.0
+
+
 def sample(size: int, count: int = 4096) -> NDArray[np.int64]:
     """Indices spread evenly over an array of that size, all of them where there are no more."""
     return np.unique(np.linspace(0, size - 1, min(size, count)).astype(np.int64))

@@ -115,7 +115,7 @@ def _paddings(
             for before in sorted({total // 2, total, 0, (total + 1) // 2})
             if total <= 2 * reach
         ]
-        choices.append(list(dict.fromkeys(kept)))
+        choices.append(sorted(dict.fromkeys(kept), key=lambda pair: (abs(pair[0] - pair[1]), pair[0])))
     if all(choices):
         for alike in dict.fromkeys(choices[0]):
             if all(alike in choice for choice in choices):

@@ -30,7 +30,7 @@ def pooling(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Array]
     for size, stride in itertools.product(WINDOWS, (1, 2, 3, 4, 5, 7, 8)):
         if stride > size or min(x.shape[1:-1]) < 2:
             continue
-        for before, after in itertools.product(range(size // 2 + 1), repeat=2):
+        for before, after in sorted(itertools.product(range(size // 2 + 1), repeat=2), key=_lopsided):
             padding = (before, after)
             made = tuple((length + sum(padding) - size) // stride + 1 for length in x.shape[1:-1])
             if made != y.shape[1:-1] or any(length + sum(padding) < size for length in x.shape[1:-1]):
@@ -38,6 +38,11 @@ def pooling(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Array]
             told = f"over windows of {size} with stride {stride}"
             padded = f", padded by {padding[0]} and {padding[1]}" if any(padding) else ""
             yield from _kinds(x, y, size, stride, padding, told, padded)
+
+
+def _lopsided(padding: tuple[int, int]) -> tuple[int, int]:
+    """None first, then the same on both sides, then more at the end."""
+    return abs(padding[0] - padding[1]), sum(padding)
 
 
 def _kinds(

@@ -1,0 +1,278 @@
+"""Why two steps differ: every setting is confirmed by trying it, and nothing is claimed where nothing fits."""
+
+from __future__ import annotations
+
+import unittest
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from diglot.core.noise import generator
+from diglot.core.port.causes import between, cause
+from diglot.core.port.formulas.activations import FIXED
+from diglot.core.port.formulas.found import digits
+from diglot.core.port.layer import Step
+from diglot.core.port.replaying import Agreement
+from parameterized import parameterized
+
+Array = np.ndarray[Any, Any]
+Function = Callable[..., Array]
+EXACT, TANH = FIXED["gelu in the exact form"], FIXED["gelu in the tanh approximation"]
+
+
+def draw(*shape: int, name: str = "x") -> Array:
+    return generator(0, f"cause {name} {shape}").standard_normal(shape)
+
+
+@dataclass
+class Side:
+    """One side of a made-up pair: its function takes the inputs and the settings; gradients are scaled by `passes`."""
+
+    function: Function
+    passes: float = 1.0
+    fixed: tuple[str, ...] = ()
+    precision: str = "float64"
+
+    def replay(self, step: Step, inputs: Any, cotangent: Any, *, training: bool = False) -> dict[str, Array]:
+        output = self.function(*inputs, **step.settings)
+        return {"output": output, "input 0": self.passes * draw(*inputs[0].shape, name="gradient")}
+
+    def vary(self, step: Step, setting: str, value: Any) -> Step | None:
+        if setting in self.fixed:
+            return None
+        if setting == "role":
+            own = dict(value)
+            return replace(step, role=own.pop("role"), settings=own)
+        return replace(step, settings={**step.settings, setting: value})
+
+
+@dataclass
+class Pair:
+    """A pair of made-up steps. `buffers` gives what only training shows, by the settings."""
+
+    torch: Any
+    keras: Any
+    steps: tuple[Step, Step]
+    inputs: tuple[Array, ...]
+    weights: dict[str, Array] = field(default_factory=dict)
+    buffers: Callable[..., float] = lambda **settings: 0.0
+
+    def arrays(self, side: str) -> tuple[tuple[Array, ...], Array]:
+        place = 0 if side == "torch" else 1
+        subject = (self.torch, self.keras)[place]
+        return self.inputs, subject.replay(self.steps[place], self.inputs, None)["output"]
+
+    def tensors(self, side: str) -> dict[str, Array]:
+        return self.weights
+
+    def agree(
+        self, torch_step: Step | None = None, keras_step: Step | None = None, *, training: bool = False
+    ) -> Agreement:
+        steps = (torch_step or self.steps[0], keras_step or self.steps[1])
+        ours, theirs = (
+            subject.replay(step, self.inputs, None)
+            for subject, step in zip((self.torch, self.keras), steps, strict=True)
+        )
+        for name in ("output", "input 0"):
+            common = digits(ours[name], theirs[name])
+            if common < 13:
+                return Agreement(False, common, {"input 0": "gradient of input 0"}.get(name, name))
+        if training and len({self.buffers(**step.settings) for step in steps}) > 1:
+            return Agreement(False, 3.0, "buffer variance")
+        return Agreement(True, 15.0, "output")
+
+
+def pair(
+    role: str, one: dict[str, Any], other: dict[str, Any], function: Function, *inputs: Array, **more: Any
+) -> Pair:
+    steps = (Step("a", role, inputs, (inputs[0],), one), Step("b", role, inputs, (inputs[0],), other))
+    return Pair(Side(function), Side(function), steps, inputs, **more)
+
+
+def computed(one: Function, other: Function, *inputs: Array, **more: Any) -> Pair:
+    steps = tuple(Step(name, "custom", inputs, (function(*inputs),)) for name, function in (("a", one), ("b", other)))
+    return Pair(Side(one), Side(other), (steps[0], steps[1]), inputs, **more)
+
+
+def norm(x: Array, epsilon: float, momentum: float = 0.9, unbiased: bool = True) -> Array:
+    return np.asarray((x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + epsilon))
+
+
+def pool(x: Array, padding: Any, counts_padding: bool) -> Array:
+    return np.asarray(x * (sum(map(sum, padding)) + 1) + (0.5 if counts_padding and any(map(any, padding)) else 0))
+
+
+class Settings(unittest.TestCase):
+    def test_one_setting_is_confirmed(self) -> None:
+        found = cause(pair("layer_norm", {"epsilon": 1e-5}, {"epsilon": 1e-3}, norm, draw(3, 4, 8)))
+        assert found is not None
+        wanted = (
+            "outputs agree to 15 digits if `epsilon` is 1e-05, as in PyTorch's `a`, instead of 0.001 in Keras's `b`"
+        )
+        self.assertEqual((found.text, found.setting, found.confirmed), (wanted, "epsilon", True))
+
+    def test_the_other_side_is_varied_where_the_first_cannot(self) -> None:
+        made = pair("layer_norm", {"epsilon": 1e-5}, {"epsilon": 1e-3}, norm, draw(3, 4, 8))
+        made.keras.fixed = ("epsilon",)
+        found = cause(made)
+        assert found is not None
+        self.assertIn("`epsilon` is 0.001, as in Keras's `b`, instead of 1e-05 in PyTorch's `a`", found.text)
+
+    def test_two_settings_together(self) -> None:
+        one, other = ({"padding": p, "counts_padding": c} for p, c in ((((1, 1),), True), (((0, 1),), False)))
+        found = cause(pair("average_pool", one, other, pool, draw(3, 4, 8)))
+        assert found is not None
+        self.assertTrue(found.confirmed)
+        self.assertIn("`padding` is ((1, 1)) and `counts_padding` is True", found.text)
+
+    def test_only_training_shows_it(self) -> None:
+        def moved(epsilon: float, momentum: float, unbiased: bool) -> float:
+            return momentum
+
+        one = {"epsilon": 1e-5, "momentum": 0.9, "unbiased": True}
+        found = cause(pair("batch_norm", one, {**one, "momentum": 0.99}, norm, draw(3, 4, 8), buffers=moved))
+        assert found is not None
+        self.assertTrue(found.text.startswith("in training, outputs agree to 15 digits if `momentum` is 0.9,"))
+
+    def test_evaluation_and_training_each_have_their_own(self) -> None:
+        def moved(epsilon: float, momentum: float, unbiased: bool) -> float:
+            return momentum
+
+        one, other = ({"epsilon": e, "momentum": m, "unbiased": True} for e, m in ((1e-5, 0.9), (1e-3, 0.99)))
+        found = cause(pair("batch_norm", one, other, norm, draw(3, 4, 8), buffers=moved))
+        assert found is not None
+        self.assertIn("`epsilon` is 1e-05 and `momentum` is 0.9", found.text)
+
+    def test_roles(self) -> None:
+        made = pair("relu", {}, {}, lambda x, approximate=None: np.maximum(x, 0), draw(3, 8))
+        other = {"approximate": True}
+
+        def applied(x: Array, approximate: bool | None = None) -> Array:
+            return np.maximum(x, 0) if approximate is None else TANH(x)
+
+        made.torch = made.keras = Side(applied)
+        made.steps = (made.steps[0], replace(made.steps[1], role="gelu", settings=other))
+        found = cause(made)
+        assert found is not None
+        self.assertEqual(found.setting, "role")
+        self.assertIn("PyTorch's `a` applies relu and Keras's `b` gelu in the tanh form", found.text)
+
+    def test_what_cannot_be_tried_is_said_as_such(self) -> None:
+        made = pair("attention", {"heads": 2}, {"heads": 4}, lambda x, heads: draw(3, 8, name=str(heads)), draw(3, 8))
+        made.torch.fixed = made.keras.fixed = ("heads",)
+        found = cause(made)
+        assert found is not None
+        self.assertFalse(found.confirmed)
+        self.assertIn("`heads` is 2 in PyTorch's `a` and 4 in Keras's `b`, which could not be tried", found.text)
+
+    def test_what_agrees_has_no_cause(self) -> None:
+        self.assertIsNone(cause(pair("layer_norm", {"epsilon": 1e-5}, {"epsilon": 1e-5}, norm, draw(3, 4, 8))))
+
+
+class Computing(unittest.TestCase):
+    @parameterized.expand(
+        [
+            ("computes gelu in the exact form, Keras's `b` the tanh approximation (each to 15 digits)", EXACT, TANH),
+            ("computes layer norm over channels, epsilon 1e-05", lambda x: norm(x, 1e-5), lambda x: norm(x, 1e-3)),
+            ("computes the mean over time, Keras's `b` the sum over time", lambda x: x.mean(1), lambda x: x.sum(1)),
+            ("computes leaky relu of slope 0.01, Keras's `b` leaky relu of slope 0.3",
+             lambda x: np.where(x > 0, x, 0.01 * x), lambda x: np.where(x > 0, x, 0.3 * x)),
+            ("computes its input unchanged, Keras's `b` relu", lambda x: x, lambda x: np.maximum(x, 0)),
+            ("what Keras's `b` gives is relu of what PyTorch's `a` gives",
+             lambda x: x @ draw(8, 8, name="k"), lambda x: np.maximum(x @ draw(8, 8, name="k"), 0)),
+            ("what Keras's `b` gives is 2.828 = sqrt(8) times what PyTorch's `a` gives",
+             lambda x: x @ draw(8, 8, name="k"), lambda x: x @ draw(8, 8, name="k") * 8**0.5),
+            ("what Keras's `b` gives is what PyTorch's `a` gives with time reversed",
+             lambda x: x @ draw(8, 8, name="k"), lambda x: (x @ draw(8, 8, name="k"))[:, ::-1]),
+            ("differs by a constant per channel, as if a bias were missing",
+             lambda x: x @ draw(8, 8, name="k"), lambda x: x @ draw(8, 8, name="k") + draw(8, name="b")),
+            ("12 of 96 values that Keras's `b` gives are not finite",
+             lambda x: x + 0.5, lambda x: np.where(np.arange(8) == 3, np.nan, x)),
+            ("both compute gelu in the exact form, PyTorch's `a` to 15 digits and Keras's `b` to 9 digits",
+             EXACT, lambda x: EXACT(x * (1 + 1e-9))),
+        ]
+    )  # fmt: skip
+    def test_says(self, text: str, one: Function, other: Function) -> None:
+        found = cause(computed(one, other, draw(3, 4, 8)))
+        assert found is not None
+        self.assertIn(text, found.text)
+
+    def test_a_bias_of_its_own_added_twice(self) -> None:
+        kernel, bias = draw(8, 5, name="k"), draw(5, name="b")
+        made = computed(lambda x: x @ kernel + bias, lambda x: x @ kernel + 2 * bias, draw(3, 8))
+        made.weights = {"kernel": kernel, "bias": bias}
+        found = cause(made)
+        assert found is not None
+        self.assertIn("Keras's `b` dense layer with its kernel, with its bias added twice", found.text)
+
+    def test_nothing_is_claimed_of_noise(self) -> None:
+        self.assertIsNone(
+            cause(computed(lambda x: draw(3, 4, 8, name="o"), lambda x: draw(3, 4, 8, name="p"), draw(3, 4, 8)))
+        )
+
+    def test_a_stopped_gradient(self) -> None:
+        made = computed(EXACT, EXACT, draw(3, 4, 8))
+        made.keras = Side(EXACT, passes=0.0)
+        found = cause(made)
+        assert found is not None
+        self.assertIn("the gradient of its input is zero in Keras's `b` and not in PyTorch's `a`", found.text)
+
+    def test_a_reversed_gradient(self) -> None:
+        made = computed(EXACT, EXACT, draw(3, 4, 8))
+        made.keras = Side(EXACT, passes=-1.0)
+        found = cause(made)
+        assert found is not None
+        self.assertIn("Keras's gradient of the input is -1 times PyTorch's", found.text)
+
+
+X, Y, Z = (draw(3, 6, 8, name=name) for name in "xyz")
+P = draw(1, 7, 8, name="position")
+MASK = np.triu(np.full((6, 6), -np.inf), 1)
+SCORES = draw(3, 2, 6, 6, name="scores")
+BEFORE = {"input": Z, "conv1": X, "conv2": Y}
+
+
+class Between(unittest.TestCase):
+    @parameterized.expand(
+        [
+            ("PyTorch passes on `conv2` plus `conv1`, and Keras `conv2` as it is", X + Y, Y),
+            ("PyTorch passes on relu of `conv2`, and Keras `conv2` as it is", np.maximum(Y, 0), Y),
+            ("PyTorch passes on relu of `conv2` plus `conv1`, and Keras relu of `conv2`, plus `conv1`",
+             np.maximum(X + Y, 0), np.maximum(Y, 0) + X),
+            ("PyTorch passes on 2.828 = sqrt(8) times `conv2`, and Keras `conv2` as it is", Y * 8**0.5, Y),
+            ("PyTorch passes on `conv1`, `conv2` joined along channels, and Keras `conv2`, `conv1` joined along",
+             np.concatenate([X, Y], -1), np.concatenate([Y, X], -1)),
+            ("PyTorch passes on `conv2` as it is, and Keras `conv1` as it is", Y, X),
+            ("PyTorch passes on the mean over time of `conv2`, and Keras the maximum over time of `conv2`",
+             Y.mean(1), Y.max(1)),
+            ("PyTorch passes on `conv2` with time and channels swapped", Y.swapaxes(1, 2), Y.reshape(3, 8, 6)),
+            ("PyTorch passes on 2.828 = sqrt(8) times `conv2` plus what is the same for every sample, and Keras `conv2`",
+             Y * 8**0.5 + P[:, :6], Y + P[:, :6]),
+            ("Keras's is PyTorch's shifted 1 place earlier along time", Y + P[:, :6], Y + P[:, 1:]),
+            ("Keras adds `conv1`, and PyTorch does not", np.sin(Y) * Z, np.sin(Y) * Z + X),
+            ("Keras multiplies by `conv1`, and PyTorch does not", np.sin(Y) * Z, np.sin(Y) * Z * X),
+            ("what Keras passes on is relu of what PyTorch passes on", np.sin(Y) * Z, np.maximum(np.sin(Y) * Z, 0)),
+        ]
+    )  # fmt: skip
+    def test_says(self, text: str, torch: Array, keras: Array) -> None:
+        found = between(BEFORE, torch, keras)
+        assert found is not None
+        self.assertIn(text, found.text)
+
+    def test_a_mask(self) -> None:
+        found = between({"scores": SCORES}, SCORES + MASK, SCORES)
+        assert found is not None
+        self.assertIn("PyTorch passes on `scores` with the future masked, and Keras `scores` as it is", found.text)
+        found = between({"scores": SCORES}, SCORES + MASK, SCORES + np.maximum(MASK, -1e9).T)
+        assert found is not None
+        self.assertIn("the future masked, and Keras `scores` with the past masked", found.text)
+
+    def test_nothing_is_claimed_of_noise(self) -> None:
+        self.assertIsNone(between(BEFORE, draw(3, 6, 8, name="o"), draw(3, 6, 8, name="p")))
+        self.assertIsNone(between({}, X, Y))
+        self.assertIsNone(between(BEFORE, np.arange(5), np.arange(5)))
+
+
+if __name__ == "__main__":
+    unittest.main()
