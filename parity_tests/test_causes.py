@@ -247,7 +247,7 @@ class Between(unittest.TestCase):
             ("PyTorch passes on the mean over time of `conv2`, and Keras the maximum over time of `conv2`",
              Y.mean(1), Y.max(1)),
             ("PyTorch passes on `conv2` with time and channels swapped", Y.swapaxes(1, 2), Y.reshape(3, 8, 6)),
-            ("PyTorch passes on 2.828 = sqrt(8) times `conv2` plus what is the same for every sample, and Keras `conv2`",
+            ("PyTorch passes on 2.828 = sqrt(8) times `conv2` plus what is the same for every sample, and Keras",
              Y * 8**0.5 + P[:, :6], Y + P[:, :6]),
             ("Keras's is PyTorch's shifted 1 place earlier along time", Y + P[:, :6], Y + P[:, 1:]),
             ("Keras adds `conv1`, and PyTorch does not", np.sin(Y) * Z, np.sin(Y) * Z + X),

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import verdict
 from .evidence import Array, Cause, Replayed, labels, told
-from .formulas.found import Found, digits, explains
+from .formulas.found import MARGIN, Found, digits, explains
 from .identifying import identified
 
 SHARP = 12.0
@@ -44,7 +44,7 @@ def by_formula(replay: Replayed) -> Cause | None:
         if link := related(known, made, least, common):
             text = f"what {other_name} gives is {link.of(f'what {one_name} gives')} (to {told(link.digits)})"
             return Cause(text, "", True)
-    if text := constant(torch, keras, replay.tensors("torch"), least):
+    if text := constant(torch, keras, replay.tensors("torch"), max(least, common + MARGIN)):
         return Cause(f"{names[1]} {text} {names[0]}", "", True)
     if pair := same(ours, theirs):
         blunt, sharp = (names[0], names[1]) if pair[0].digits < pair[1].digits else (names[1], names[0])

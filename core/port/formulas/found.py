@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from ... import compare
 
 Array = NDArray[Any]
+MARGIN = 2.0
+"""A formula tells two results apart if it agrees in so many digits more than these have in common."""
+
 Family = Callable[[Sequence[Array], Array, Mapping[str, Array]], Iterator["Found"]]
 
 
@@ -53,8 +56,8 @@ def digits(one: Array, other: Array) -> float:
 
 
 def explains(found: float, common: float) -> bool:
-    """Whether a formula of so many digits tells two results apart that have so many in common: by two more of them."""
-    return found >= common + 2.0
+    """Whether a formula of so many digits tells two results apart that have so many in common."""
+    return found >= common + MARGIN
 
 
 def sample(size: int, count: int = 4096) -> NDArray[np.int64]:

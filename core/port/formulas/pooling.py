@@ -30,8 +30,7 @@ def pooling(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Array]
     for size, stride in itertools.product(WINDOWS, (1, 2, 3, 4, 5, 7, 8)):
         if stride > size or min(x.shape[1:-1]) < 2:
             continue
-        for before, after in sorted(itertools.product(range(size // 2 + 1), repeat=2), key=_lopsided):
-            padding = (before, after)
+        for padding in sorted(itertools.product(range(size // 2 + 1), range(size // 2 + 1)), key=_lopsided):
             made = tuple((length + sum(padding) - size) // stride + 1 for length in x.shape[1:-1])
             if made != y.shape[1:-1] or any(length + sum(padding) < size for length in x.shape[1:-1]):
                 continue
