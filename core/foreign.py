@@ -48,6 +48,11 @@ class Place:
         return tuple(shape)
 
     @property
+    def inner(self) -> str:
+        """The axes there without those of length one."""
+        return _inner(self.axes)
+
+    @property
     def sliced(self) -> int:
         """The axis along which slices lie: that of the outputs, or else the first."""
         groups = _groups(self.axes)
@@ -57,13 +62,13 @@ class Place:
         """The weight out of the library's tensor, in the canonical order; never a view of it."""
         length = whole.shape[self.sliced] // self.count
         part = whole[(*[slice(None)] * self.sliced, slice(self.index * length, (self.index + 1) * length))]
-        inner = _inner(self.axes)
+        inner = self.inner
         result: NDArray[Any] = rearrange(part.reshape(self._sized(inner)), inner, self.weight.axes, self.sizes())
         return result.copy() if np.may_share_memory(result, whole) else result
 
     def written(self, array: NDArray[Any]) -> NDArray[Any]:
         """The library's slice out of a weight in the canonical order."""
-        moved = rearrange(array, self.weight.axes, _inner(self.axes), self.sizes())
+        moved = rearrange(array, self.weight.axes, self.inner, self.sizes())
         result: NDArray[Any] = moved.reshape(self._sized(self.axes))
         return result
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,6 +46,15 @@ class Piece:
         axes = " ".join(word for place, word in enumerate(words(self.axes)) if place != axis)
         factors, pick = (tuple(item for item in items if item[0] not in gone) for items in (self.factors, self.pick))
         return replace(self, axes=axes, factors=factors, pick=pick)
+
+    def view(self, whole: NDArray[Any]) -> NDArray[Any]:
+        """This part of the tensor without a copy where that can be, its axes those that `left` names."""
+        return self._split(whole)[tuple(dict(self.pick).get(name, slice(None)) for name in self._names())]
+
+    def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """The shape of the whole tensor, by the size of each axis name. Raises KeyError for a name without one."""
+        known = {**sizes, **dict(self.factors), ONE: 1}
+        return tuple(math.prod(known[name] for name in word.strip("()").split()) for word in words(self.axes))
 
     def read(self, whole: NDArray[Any], axes: str) -> NDArray[Any]:
         """This part of the tensor, with its axes as `axes` names them. A copy."""

@@ -1,0 +1,187 @@
+"""Weights to a file or to shards, one tensor at a time: read back, and only then moved to where they are wanted.
+
+Nothing is forced through to the disk: the system writes it when it likes to, as with `cp`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import CheckpointError, DiglotError
+from . import digest, nan
+from .containers import CONTAINERS, size_beside
+from .forms import READERS
+from .planned import Planned, Scratch
+from .stored import Held
+
+Tell = Callable[[str, int], None]  # the tensor, and how many of its bytes are done
+
+
+@dataclass(frozen=True)
+class File:
+    """One file to write: where, in which form, and what is in it."""
+
+    path: Path
+    form: str
+    tensors: tuple[Planned, ...]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes its tensors have."""
+        return sum(each.nbytes for each in self.tensors)
+
+
+@dataclass(frozen=True)
+class Files:
+    """What is written together: the files, and for shards an index, which comes last."""
+
+    files: tuple[File, ...]
+    index: tuple[Path, str] | None = None
+
+    @property
+    def paths(self) -> list[Path]:
+        """Every file, the index last."""
+        return [file.path for file in self.files] + ([self.index[0]] if self.index else [])
+
+
+def check(target: Files, force: bool) -> None:
+    """Raises CheckpointError where a file is in the way, or where there is no room for all of it."""
+    for path in target.paths:
+        try:
+            real = Path(os.path.realpath(path))
+            if real.exists() and not real.is_file():
+                raise CheckpointError(f"{path} is not an ordinary file, so nothing was written; choose another name")
+            if real.exists() and not force:
+                raise CheckpointError(
+                    f"{path} is there already, and was left as it is; choose another name, or --force"
+                )
+            os.stat(real.parent)
+        except (OSError, ValueError) as error:
+            if isinstance(error, DiglotError):
+                raise
+            raise _unwritable(path, error) from error
+    needed = sum(file.nbytes + size_beside(file.tensors) for file in target.files)
+    folder = Path(os.path.realpath(target.paths[0])).parent
+    if (free := shutil.disk_usage(folder).free) < needed:
+        raise CheckpointError(
+            f"{target.paths[0]} needs {needed / 1e6:,.0f} MB, and {folder} has {free / 1e6:,.0f} MB left; "
+            "nothing was written"
+        )
+
+
+def write(target: Files, sources: Sequence[Held], tell: Tell | None = None) -> list[str]:
+    """Write all files, complete or none of them, and return the names of the tensors that hold NaN.
+
+    Raises CheckpointError where they cannot be written, or are not read back as they were written.
+    """
+    largest = max((each.nbytes for file in target.files for each in file.tensors), default=0)
+    scratch, spoiled = Scratch(largest), list[str]()
+    with _beside(target.paths) as beside:
+        for file in target.files:
+            with _told(file.path):
+                marks = _stream(beside[file.path], file, sources, scratch, spoiled, tell)
+                _read_back(beside[file.path], file, marks)
+        if target.index:
+            with _told(target.index[0]):
+                beside[target.index[0]].write_text(target.index[1], encoding="utf-8")
+    return spoiled
+
+
+def indexed(files: Sequence[File], listed: Mapping[str, object]) -> str:
+    """An index of shards as JSON."""
+    size = sum(file.nbytes for file in files)
+    return json.dumps({"metadata": {"total_size": size}, "weight_map": dict(listed)}, indent=2) + "\n"
+
+
+def _stream(
+    path: Path, file: File, sources: Sequence[Held], scratch: Scratch, spoiled: list[str], tell: Tell | None
+) -> list[int]:
+    marks = []
+    with CONTAINERS[file.form](path, file.tensors, file.metadata) as put:
+        for number, each in enumerate(file.tensors):
+            mark, data, sound = 0, each.numbers(scratch), True
+            if len(data) != each.nbytes:
+                raise CheckpointError(f"{each.name} has {len(data)} bytes where {each.nbytes} were planned")
+            for block in digest.blocks(data):
+                mark = digest.folded(block, mark)
+                sound = sound and not nan.among(block, each.code)
+                put(number, block)
+            if not len(data):
+                put(number, data)
+            marks.append(mark)
+            if not sound:
+                spoiled.append(each.name)
+            if tell is not None:
+                tell(each.name, each.nbytes)
+            del data
+            for source in sources:
+                source.forget()
+    return marks
+
+
+def _read_back(path: Path, file: File, marks: Sequence[int]) -> None:
+    held = READERS[file.form](path)
+    wanted = {each.name: (each.code, each.shape) for each in file.tensors}
+    found = {name: (tensor.code, tensor.shape) for name, tensor in held.tensors.items()}
+    if wanted != found:
+        raise CheckpointError(f"{file.path} was not written: read back, it has other tensors than were written")
+    for each, mark in zip(file.tensors, marks, strict=True):
+        if digest.digest(held.tensors[each.name].flat()) != mark:
+            raise CheckpointError(f"{file.path} was not written: read back, {each.name} is another; look at the disk")
+        held.forget()
+
+
+@contextlib.contextmanager
+def _beside(paths: Sequence[Path]) -> Iterator[dict[Path, Path]]:
+    """An empty file beside each of the paths, which take their places together, or go."""
+    made: dict[Path, Path] = {}
+    moved: list[Path] = []
+    try:
+        for path in paths:
+            real = Path(os.path.realpath(path))  # a link stays, and what it points to is replaced
+            try:
+                handle, name = tempfile.mkstemp(dir=real.parent, prefix=f".{real.name[:40]}.")
+            except (OSError, ValueError) as error:
+                raise _unwritable(path, error) from error
+            made[path] = Path(name)
+            os.close(handle)
+        yield made
+        umask = os.umask(0)
+        os.umask(umask)
+        for path, beside in made.items():
+            real = Path(os.path.realpath(path))
+            fresh = not real.exists()
+            os.chmod(beside, 0o666 & ~umask)
+            os.replace(beside, real)
+            if fresh:
+                moved.append(real)
+        moved.clear()
+    except OSError as error:
+        raise CheckpointError(f"{paths[-1]} was not written: {error.strerror or error}") from error
+    finally:
+        for left in (*made.values(), *moved):
+            left.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, DiglotError):
+            raise
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise CheckpointError(f"{path} was not written: {reason}; what was there before is untouched") from error
+
+
+def _unwritable(path: Path, error: OSError | ValueError) -> CheckpointError:
+    reason = error.strerror if isinstance(error, OSError) else error
+    return CheckpointError(f"{path} cannot be written: {reason}; choose another folder")
