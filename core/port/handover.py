@@ -26,6 +26,10 @@ KEYS = (
 """What may differ between two optimizers, if the caller accepts it."""
 
 
+OWN = {"learning_rate", "schedule", "started", "summed", "trained"}
+"""Of these, the differences that are no matter of the optimizer's class."""
+
+
 @dataclass(frozen=True)
 class HandedOver:
     """`optimizer` is the target's. `step` is the count of steps that it goes on from, None where nothing counts them.
@@ -75,13 +79,12 @@ def prepared(
             f"{ours.name} has taken no step with these weights, so there is nothing to hand over; diglot.transfer "
             "moves the weights alone"
         )
-    side, optimizer, own = trainer(target.side), target.optimizer, ""
+    side, optimizer = trainer(target.side), target.optimizer
     if optimizer is None:
         if ours.schedule or target.schedule is not None:
             raise StateError(f"the rate of {ours.name} follows a schedule; build the target's optimizer, with its own")
         rules, told = built_like(mapping, ours, target.side)
         optimizer = side.build(target.model, rules, told)
-        own = f"{type(optimizer).__module__}.{type(optimizer).__name__} was built by the rule of {ours.name}"
     theirs = side.read(target.model, optimizer, target.schedule)
     transition = Transition(mapping, ours, theirs, keys)
     step = transition.step()
@@ -91,7 +94,7 @@ def prepared(
         )
     states = {source.side: source.state, target.side: target.state}
     notes = refuse(list(transition.differences(states, step or 0)), keys)
-    notes += [own] if own else []
+    notes += [f"{theirs.name} was built by the rule of {ours.name}"] if target.optimizer is None else []
     notes += [*ours.notes, *theirs.notes, *transition.told(step)]
     found = slots.moved(mapping, ours, theirs)
 
@@ -127,9 +130,10 @@ def refuse(found: Sequence[Difference], accept: Sequence[str]) -> list[str]:
     if left:
         listed = "; ".join(f"{key}: {text}" for key, texts in left.items() for text in texts)
         names = ", ".join(map(repr, left)) + ("," if len(left) == 1 else "")
+        build = "" if set(left) <= OWN else "leave out the target's optimizer to have one built by the source's rule, "
         raise StateError(
-            f"the training would not go on as it would have: {listed}. Mend it, leave out the target's optimizer to "
-            f"have one built by the source's rule, or accept it with accept=({names})",
+            f"the training would not go on as it would have: {listed}. Mend it, {build}or accept it with "
+            f"accept=({names})",
             tuple(dict.fromkeys(weight for weights in told.values() for weight in weights)),
         )
     return [f"accepted, {key}: {text}" for key, texts in sentences.items() for text in texts]

@@ -31,7 +31,8 @@ class Held:
 
     `schedule` names the schedule of its rate, "" for a constant one, and `position` is the step at which that is.
     `rates` gives the rate of every tensor at steps from the present one on; `marks` are steps at which a schedule may
-    turn. `differences` can be accepted, by key; `notes` are for the user to know.
+    turn, and `end` is the one at which it has come to its last rate, if it says so. `differences` can be accepted, by
+    key; `notes` are for the user to know.
     """
 
     side: str
@@ -41,6 +42,7 @@ class Held:
     position: int | None
     rates: Callable[[Sequence[int]], Arrays]
     marks: tuple[int, ...] = ()
+    end: int | None = None
     differences: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,8 @@ def differing(
 ) -> tuple[list[Difference], list[str]]:
     """In what the rates of (weight, source's tensor, target's tensor) differ from a step on, and what is only told.
 
-    Another rate throughout, by one and the same factor, is the caller's choice, and is told.
+    Told is another rate throughout, by one and the same factor, which is the caller's choice; and schedules that part
+    behind the end of both, where PyTorch's cosine rises again.
     """
     steps = looked_at(step, (*source.marks, *target.marks)) if source.schedule or target.schedule else [step]
     ours, theirs = source.rates(steps), target.rates(steps)
@@ -41,34 +42,21 @@ def differing(
     if not unlike:
         return [], []
     names = [f"{LABELS[held.side]}'s {argument(held.side, 'learning_rate')}" for held in (source, target)]
+    kinds = [held.schedule or "constant" for held in (source, target)]
     factor = _factor(unlike[0][1], unlike[0][2])
     if factor is not None and len(unlike) == len(pairs) and all(_alike(one * factor, two) for _, one, two in unlike):
         first, second = unlike[0][1][0], unlike[0][2][0]
-        told = (
-            f"the rate of the next step is {second:.6g} in {names[1]}, where {names[0]} was to go on with {first:.6g}"
-        )
-        return [], [told]
-    return list(_told(unlike, steps, source, target, names)), []
-
-
-def _told(
-    unlike: list[tuple[str, NDArray[np.float64], NDArray[np.float64]]],
-    steps: list[int],
-    source: Held,
-    target: Held,
-    names: list[str],
-) -> Iterator[Difference]:
-    weights = tuple(weight for weight, _, _ in unlike)
+        return [], [f"the next step has the rate {second:.6g} in {names[1]}, where {names[0]} would have {first:.6g}"]
     _, one, other = unlike[0]
     place = next(place for place in range(len(steps)) if not _alike(one[: place + 1], other[: place + 1]))
+    weights = tuple(weight for weight, _, _ in unlike) if len(unlike) < len(pairs) else ()
     told = f"{names[0]} is {one[place]:.6g} and {names[1]} {other[place]:.6g}"
-    if source.schedule or target.schedule:
-        kinds = [held.schedule or "constant" for held in (source, target)]
-        yield Difference(
-            "schedule", f"at step {steps[place]}, counted from 0, {told} ({kinds[0]} and {kinds[1]})", weights
-        )
-    else:
-        yield Difference("learning_rate", f"{told}, and not by one factor for all weights", weights)
+    if not source.schedule and not target.schedule:
+        return [Difference("learning_rate", f"{told}, and not by one factor for all weights", weights)], []
+    told = f"at step {steps[place]}, counted from 0, {told} ({kinds[0]} and {kinds[1]})"
+    if source.end is not None and target.end is not None and steps[place] > max(source.end, target.end):
+        return [], [f"{told}, behind the end of both"]
+    return [Difference("schedule", told, weights)], []
 
 
 def _factor(one: NDArray[np.float64], other: NDArray[np.float64]) -> float | None:

@@ -42,6 +42,9 @@ WORDS = {
 }
 """Conventions that no setting of the frameworks' own classes changes, as a message tells them."""
 
+UNITS = ("learning_rate", "velocity", "factored_axes")
+"""Settings that are no matter of equal values: core/port/rates.py and core/port/slots.py see to them."""
+
 SUBJECTS = {
     "epsilon_convention": "epsilon",
     "decay": "the weight decay",
@@ -67,8 +70,8 @@ class Rule:
         return float(self.settings["learning_rate"])
 
     def essential(self, embedding: bool) -> dict[str, Any]:
-        """The settings that make a difference; the rate, and the unit of a velocity, are another matter."""
-        kept = {name: value for name, value in self.settings.items() if name not in ("learning_rate", "velocity")}
+        """The settings that must be equal, as far as they make a difference."""
+        kept = {name: value for name, value in self.settings.items() if name not in UNITS}
         idle = [] if embedding else ["embedding"]
         if not kept["weight_decay"]:
             idle += ["decay"]

@@ -26,8 +26,6 @@ class Transition:
         """The one count of steps of the source. Raises StateError where two of its counts differ."""
         counts = {name: held.steps for name, held in self.source.trained.items() if held.started}
         counted = {name: steps for name, steps in counts.items() if steps is not None}
-        if self.source.position is not None and "schedule" not in self.accept:
-            counted["the schedule"] = self.source.position
         found = moving.counted(counted)
         return found if found is not None else self.source.position
 
@@ -64,11 +62,20 @@ class Transition:
         for held in (source, target):
             yield from slots.summed(self.mapping, held, states[held.side])
         yield from self._unstarted()
-        if not source.differences and not target.differences:
-            yield from rates.differing(
-                [(match.name, one, other) for match, one, other in shared], source, target, step
-            )[0]
+        if self._apart():
+            told = (
+                f"{source.schedule} is at step {source.position} and {source.name} at step {step}; a schedule that is "
+                "stepped once an epoch has no counterpart in Keras, whose schedules go by the optimizer's steps"
+            )
+            yield Difference("schedule", told)
+        elif not source.differences and not target.differences:
+            names = [(match.name, one, other) for match, one, other in shared]
+            yield from rates.differing(names, source, target, step)[0]
         yield from self._velocities()
+
+    def _apart(self) -> bool:
+        """Whether the source's schedule is at another step than its optimizer."""
+        return self.source.position is not None and self.source.position != self.step()
 
     def _unstarted(self) -> Iterator[Difference]:
         idle = tuple(name for name, held in self.source.trained.items() if not held.started)
@@ -80,10 +87,8 @@ class Transition:
 
     def _velocities(self) -> Iterator[Difference]:
         if (self.source.schedule or self.target.schedule) and self.converted():
-            told = (
-                f"{LABELS['torch']} and {LABELS['keras']} keep their momentum before and after it is multiplied by the"
-            )
-            yield Difference("velocity", f"{told} rate, which is the same only while the rate is constant")
+            told = "one side accumulates gradients and the other whole steps, the rate included, which is the same only"
+            yield Difference("velocity", f"{told} while the rate is constant")
 
     def converted(self) -> list[str]:
         """The weights whose velocities the two sides keep in different units."""
@@ -98,7 +103,7 @@ class Transition:
     def told(self, step: int | None) -> list[str]:
         """What the user should know of what has been left as it is."""
         found = []
-        if not self.source.differences and not self.target.differences:
+        if not (self._apart() or self.source.differences or self.target.differences):
             shared = [(match.name, one, other) for match, one, other in self.shared()]
             found += rates.differing(shared, self.source, self.target, step or 0)[1]
         if self.converted() and not (self.source.schedule or self.target.schedule):

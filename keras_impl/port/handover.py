@@ -59,6 +59,7 @@ def read(model: keras.Model, optimizer: Any, schedule: Any = None) -> Held:
         int(optimizer.iterations),
         lambda steps: _rates(rates, steps),
         tuple(mark for own in inner if _scheduled(own) for mark in _marks(own._learning_rate)),
+        max((end for own in inner if (end := _end(own._learning_rate)) is not None), default=None),
         _differences(optimizer),
         tuple(_notes(optimizer, inner)),
     )
@@ -266,6 +267,13 @@ def _marks(schedule: Any) -> tuple[int, ...]:
         return ()
     found = _whole(config)
     return (*found, sum(found))
+
+
+def _end(schedule: Any) -> int | None:
+    """The step at which a cosine has come down."""
+    if not isinstance(schedule, SCHEDULES.CosineDecay):
+        return None
+    return int(schedule.decay_steps) + int(schedule.warmup_steps or 0)
 
 
 def _whole(tree: Any) -> tuple[int, ...]:

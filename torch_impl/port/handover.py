@@ -34,8 +34,8 @@ PATHS = {
 def read(model: nn.Module, optimizer: Any, schedule: Any = None) -> Held:
     """What an optimizer does and keeps. See core/port/held.py."""
     family, rules = _family(optimizer)
-    tensors, trained = Tensors(model), {}
-    strange = [weight for weight, _ in _weights(optimizer) if not tensors.name_of(weight)]
+    names, trained = _names(model), {}
+    strange = [weight for weight, _ in _weights(optimizer) if not names.get(id(weight), "")]
     if strange:
         raise StateError(
             f"{_name(optimizer)} holds {len(strange)} weights that the PyTorch model does not have under a name of "
@@ -44,7 +44,7 @@ def read(model: nn.Module, optimizer: Any, schedule: Any = None) -> Held:
     for weight, group in _weights(optimizer):
         if weight.requires_grad:
             settings = {"learning_rate": float(group["lr"]), **rules(optimizer, group, weight)}
-            trained[tensors.name_of(weight)] = _trained(Rule(family, settings), optimizer, weight, group)
+            trained[names.get(id(weight), "")] = _trained(Rule(family, settings), optimizer, weight, group)
     differences: dict[str, str] = {}
     if schedule is None and any("initial_lr" in group for group in optimizer.param_groups):
         differences["schedule"] = f"a schedule was built on {_name(optimizer)}, and is not given"
@@ -56,8 +56,9 @@ def read(model: nn.Module, optimizer: Any, schedule: Any = None) -> Held:
         trained,
         type(schedule).__name__ if schedule is not None else "",
         schedule.last_epoch if schedule is not None else None,
-        lambda steps: _rates(optimizer, schedule, tensors, steps),
-        _marks(vars(schedule)) if schedule is not None else (),
+        lambda steps: _rates(optimizer, schedule, names, steps),
+        _marks(schedule),
+        _end(schedule),
         differences,
     )
 
@@ -78,9 +79,9 @@ def write(
 ) -> None:
     """Put slots and the count of steps into an optimizer and its schedule. See core/port/held.py."""
     family, _ = _family(optimizer)
-    tensors, states = Tensors(model), {}
+    names, states = _names(model), {}
     for weight, group in _weights(optimizer):
-        given = slots.get(tensors.name_of(weight), {})
+        given = slots.get(names.get(id(weight), ""), {})
         state: dict[str, Any] = {}
         if family != "sgd":
             near = group.get("capturable") or group.get("fused")
@@ -89,7 +90,7 @@ def write(
             name, axis = _kept(optimizer, family, slot)
             tensor = torch.tensor(np.ascontiguousarray(array)).to(weight)
             state[name] = tensor if axis is None else tensor.unsqueeze(axis)
-        states[weight] = state if tensors.name_of(weight) in slots else {}
+        states[weight] = state if names.get(id(weight), "") in slots else {}
     for weight, state in states.items():
         optimizer.state.pop(weight, None)
         if state:
@@ -100,8 +101,14 @@ def write(
             schedule.step()
 
 
+def _names(model: nn.Module) -> dict[int, str]:
+    """The name of each tensor that is held as it is."""
+    return {id(place.get()): name for name, place in Tensors(model).items() if not place.computed}
+
+
 def _name(optimizer: Any) -> str:
-    return f"torch.optim.{type(optimizer).__name__}"
+    own = type(optimizer).__module__.startswith("torch.")
+    return ("torch.optim." if own else "Diglot's ") + type(optimizer).__name__
 
 
 def _weights(optimizer: Any) -> list[tuple[torch.Tensor, Group]]:
@@ -158,7 +165,7 @@ def _adafactor(optimizer: Any, group: Group, weight: torch.Tensor) -> dict[str, 
     if isinstance(optimizer, adafactor.Adafactor):
         own = optimizer.spec.fields()
         named = ("decay_exponent", "epsilon_1", "epsilon_2", "clip_threshold", "relative_step", "beta_1")
-        conventions = ("parameter_scaling", "epsilon_convention")
+        conventions = ("parameter_scaling", "epsilon_convention", "factored_axes")
         return common | {name: own[name] for name in (*named, *conventions)} | {"maximize": False}
     least = group["eps"][0]
     return common | {
@@ -169,6 +176,7 @@ def _adafactor(optimizer: Any, group: Group, weight: torch.Tensor) -> dict[str, 
         "relative_step": True,
         "parameter_scaling": "undecayed",
         "epsilon_convention": "floor",
+        "factored_axes": "last_two",
         "beta_1": 0.0,
         "maximize": group["maximize"],
     }
@@ -246,12 +254,12 @@ def _check(schedule: Any, optimizer: Any) -> None:
         raise StateError(f"{name} moves the momentum too, which Keras's schedules cannot; set cycle_momentum=False")
 
 
-def _rates(optimizer: Any, schedule: Any, tensors: Tensors, steps: Sequence[int]) -> Arrays:
+def _rates(optimizer: Any, schedule: Any, names: Mapping[int, str], steps: Sequence[int]) -> Arrays:
     """The rate of every tensor at these steps, the first of which is the present one; nothing is stepped itself."""
     now = [float(group["lr"]) for group in optimizer.param_groups]
     rows = [now] * len(steps) if schedule is None else _course(optimizer, schedule, steps)
     return {
-        tensors.name_of(weight): np.array([row[index] for row in rows])
+        names.get(id(weight), ""): np.array([row[index] for row in rows])
         for index, group in enumerate(optimizer.param_groups)
         for weight in group["params"]
     }
@@ -277,10 +285,18 @@ def _course(optimizer: Any, schedule: Any, steps: Sequence[int]) -> list[list[fl
 def _marks(tree: Any, depth: int = 0) -> tuple[int, ...]:
     """The whole numbers of a schedule, some of which are steps at which it turns."""
     if isinstance(tree, SCHEDULES.LRScheduler):
-        tree = vars(tree)
+        tree = {name: value for name, value in vars(tree).items() if name not in ("last_epoch", "_step_count")}
     if isinstance(tree, int) and not isinstance(tree, bool):
         return (tree,)
     if depth > 4 or not isinstance(tree, Mapping | list | tuple):
         return ()
     items = [*tree.keys(), *tree.values()] if isinstance(tree, Mapping) else tree
     return tuple(mark for item in items for mark in _marks(item, depth + 1))
+
+
+def _end(schedule: Any) -> int | None:
+    """The step at which a cosine has come down, by itself or behind a warm-up."""
+    if isinstance(schedule, SCHEDULES.SequentialLR):
+        last = _end(schedule._schedulers[-1])
+        return None if last is None else schedule._milestones[-1] + last
+    return int(schedule.T_max) if isinstance(schedule, SCHEDULES.CosineAnnealingLR) else None
