@@ -186,9 +186,7 @@ PAIRS = (
         keras=lambda: text_cnn(widths=(4, 3, 2)),
         by="hand",
     ),
-    TEXT.but(
-        "padding is trained", "embedding", "padding", torch=lambda: TextCNN(0), seen="gradients", by="hand"
-    ),
+    TEXT.but("padding is trained", "embedding", "padding", torch=lambda: TextCNN(0), seen="gradients", by="hand"),
     VIDEO,
     VIDEO.but("batch norm momentum", "norm|bn", "momentum", keras=lambda: video(momentum=0.99), seen="training"),
     VIDEO.but(
