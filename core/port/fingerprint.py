@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,19 +19,12 @@ def is_constant(array: Array) -> bool:
 
 def fingerprint(array: Array) -> int:
     """A hash of the values, whatever their order, their shape, or the width of their type."""
-    return sums(array, ())
+    wide: NDArray[np.float64] = np.array(array, dtype=np.float64, order="C").reshape(-1)
+    wide += 0.0  # where a negative zero becomes a positive one
+    return hash((int(np.sum(_mixed(wide.view(np.uint64)), dtype=np.uint64)), array.size))
 
 
-def sums(array: Array, axes: tuple[int, ...]) -> Any:
-    """The hashes of the parts of an array along the axes that are kept, or one hash where none is."""
-    gone = tuple(axis for axis in range(array.ndim) if axis not in axes)
-    total = np.sum(_mixed(array), axis=gone, dtype=np.uint64)
-    return total if axes else (int(total), array.size).__hash__()
-
-
-def _mixed(array: Array) -> NDArray[np.uint64]:
-    wide = np.array(array, dtype=np.float64) + 0.0  # where a negative zero becomes a positive one
-    bits = wide.view(np.uint64)
+def _mixed(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
     with np.errstate(over="ignore"):
         bits = (bits ^ (bits >> SHIFTS[0])) * MIX[1] + MIX[0]
         bits = (bits ^ (bits >> SHIFTS[1])) * MIX[2]

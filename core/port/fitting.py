@@ -100,7 +100,7 @@ def _blocks(first: list[Group], second: list[Group]) -> list[tuple[list[Group], 
         if min(len(left), len(right)) > 1:
             return None
         blocks.append((left, right))
-    dropped = [([group], []) for group in first if group[1] == 1]
+    dropped: list[tuple[list[Group], list[Group]]] = [([group], []) for group in first if group[1] == 1]
     return None if one or other else [*blocks, *dropped, *(([], [group]) for group in second if group[1] == 1)]
 
 
@@ -111,7 +111,8 @@ def _size(groups: list[Group]) -> int:
 def _fit(torch: Slot, keras: Slot, blocks: list[tuple[list[Group], list[Group]]]) -> Fit | None:
     known = {"torch": sizes_in(torch), "keras": sizes_in(keras)}
     names: dict[str, dict[str, str]] = {"torch": {}, "keras": {}}
-    axes, sizes = [], {}
+    axes: list[tuple[str, ...]] = []
+    sizes: dict[str, int] = {}
     for left, right in blocks:
         if not left or not right:
             side = "torch" if left else "keras"

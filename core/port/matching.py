@@ -1,0 +1,304 @@
+"""Which weight of a PyTorch model is which of a Keras model: by their numbers, their places in both, and their names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+import numpy as np
+
+from ..axes import Array
+from ..errors import StateError, nearest
+from ..technique import Arrays
+from .contents import Found, contents
+from .fingerprint import fingerprint, is_constant
+from .fitting import Fit, fits
+from .layer import CUSTOM, Slot, Trace
+from .mapping import Match, WeightMapping
+from .pairing import Pair, Pairing
+from .stated import stated
+from .subject import Inputs, Subject
+from .units import LINEAR, Key, Unit, divided, units
+from .unmatched import NAMES, ambiguous, unmatched
+from .wiring import Wiring, sources_of
+
+__all__ = ["Found", "contents", "match"]
+
+KINDS = {
+    "kernel": ("weight", "w", "kernel", "gamma", "scale", "g", "a", "embeddings", "table", "alpha"),
+    "bias": ("bias", "b", "beta", "shift", "offset"),
+    "mean": ("running_mean", "moving_mean", "mean"),
+    "variance": ("running_var", "moving_variance", "variance", "var"),
+}
+
+
+def match(
+    torch: Subject,
+    keras: Subject,
+    inputs: tuple[Inputs, Inputs] | None = None,
+    given: WeightMapping | None = None,
+    ignore: Sequence[str] = (),
+    traces: tuple[Trace, Trace] | None = None,
+) -> WeightMapping:
+    """Which weight of one model is which of the other.
+
+    What `given` says is taken as it is. Then weights that hold the same numbers in any order are the same; then those
+    of one kind and shape in the order in which data flows through both models, as `traces` (PyTorch's, then Keras's)
+    show, or a run of both on `inputs`, each side's in its own layout; without them, in the order in which the models
+    hold them. Names decide where layers work side by side. `ignore` are names of tensors that may be left over, or
+    patterns of names such as `aux.*`.
+
+    Raises StateError for weights without a counterpart, for layers of which nothing tells which is which, for what the
+    other framework cannot hold, and for an entry of `given` or `ignore` that does not fit the models.
+    """
+    if traces is None and inputs is not None:
+        traces = torch.run(inputs[0]), keras.run(inputs[1])
+    return _Matcher(torch, keras, given, tuple(ignore), traces).found()
+
+
+class _Matcher:
+    def __init__(
+        self,
+        torch: Subject,
+        keras: Subject,
+        given: WeightMapping | None,
+        ignore: tuple[str, ...],
+        traces: tuple[Trace, Trace] | None,
+    ) -> None:
+        self.subjects = {"torch": torch, "keras": keras}
+        self.states: dict[str, Arrays] = {side: subject.state() for side, subject in self.subjects.items()}
+        self.traces: dict[str, Trace | None] = {
+            "torch": traces[0] if traces else None,
+            "keras": traces[1] if traces else None,
+        }
+        known = [set(sources_of(trace).values()) for trace in self.traces.values()]
+        self.shared = known[0] & known[1]
+        self.prints: dict[tuple[str, Slot], int] = {}
+        self.matches: list[Match] = []
+        self.settled: list[str] = []
+        self.ignored = self._ignored(ignore)
+        self.layers = {side: subject.layers for side, subject in self.subjects.items()}
+        self._drop(lambda side, slot: all(piece.tensor in self.ignored[side] for piece in slot.pieces))
+        if given:
+            self.settled.extend(given.settled)
+            self.matches = stated(given, self.layers, self.states)
+            taken = {
+                side: {(piece.tensor, piece.pick) for one in self.matches for piece in getattr(one, side)}
+                for side in NAMES
+            }
+            self._drop(lambda side, slot: all((one.tensor, one.pick) in taken[side] for one in slot.pieces))
+
+    def found(self) -> WeightMapping:
+        units = self._units()
+        for key in (_exact, _coarse):
+            units = self._pair(units, key)
+        units = {side: [loose for unit in found for loose in _loose(unit)] for side, found in units.items()}
+        for key in (_kind, _sizes):
+            units = self._pair(units, key, lambda pair: CUSTOM in (pair.torch.layer.role, pair.keras.layer.role))
+        self._complain(units)
+        order = {slot: place for place, slot in enumerate(self._places())}
+        self.matches.sort(key=lambda one: order.get(one.torch[0].tensor, len(order)))
+        ignored = {side: tuple(sorted(names)) for side, names in self.ignored.items() if names}
+        return WeightMapping(tuple(self.matches), ignored, tuple(dict.fromkeys(self.settled)))
+
+    def _units(self) -> dict[str, list[Unit]]:
+        attention = [sum(layer.role == "attention" for layer in self.layers[side]) for side in NAMES]
+        found = {
+            side: units(side, self.layers[side], self.subjects[side].aliases, attention[0] != attention[1])
+            for side in NAMES
+        }
+        for side, other in (("torch", "keras"), ("keras", "torch")):
+            found[side] = self._split(found[side], found[other])
+        return found
+
+    def _split(self, ours: list[Unit], theirs: list[Unit]) -> list[Unit]:
+        """Packed layers as their slices, where the other side has as many layers more of the slices' size."""
+        result = ours
+        for count in (3, 2, 4):
+            for key in dict.fromkeys(unit.key for unit in result if unit.key[0] == LINEAR):
+                if key[3] % count:
+                    continue
+                slim = (*key[:3], key[3] // count)
+                packed = _many(result, key) - _many(theirs, key)
+                lacking = _many(theirs, slim) - _many(result, slim)
+                if packed and packed == _many(result, key) and lacking == count * packed:
+                    result = [
+                        slice_
+                        for unit in result
+                        for slice_ in (self._slices(unit, count, theirs) if unit.key == key else [unit])
+                    ]
+        return result
+
+    def _slices(self, unit: Unit, count: int, theirs: list[Unit]) -> list[Unit]:
+        """One after another, unless the numbers say that every head has its own slices."""
+        known = {number for other in theirs for number in self._prints(other)}
+        size = unit.key[3] // count
+        for heads in (0, *(heads for heads in range(2, size) if size % heads == 0)):
+            found = divided(unit, count, heads)
+            if all(self._prints(one) & known for one in found):
+                return found
+        return divided(unit, count)
+
+    def _pair(
+        self,
+        units: dict[str, list[Unit]],
+        key: Callable[[Unit], Key],
+        allowed: Callable[[Pair], bool] = lambda pair: True,
+    ) -> dict[str, list[Unit]]:
+        """Pair the units that agree in a key, note their matches, and give those that are left."""
+        keyed = {side: [replace(unit, key=key(unit)) for unit in found] for side, found in units.items()}
+        wirings = {side: Wiring(found, self.traces[side], self.shared) for side, found in keyed.items()}
+        prints = {unit: self._prints(unit) for found in keyed.values() for unit in found}
+        pairing = Pairing(wirings["torch"], wirings["keras"], prints, None not in self.traces.values())
+        pairing.run()
+        if pairing.open:
+            raise ambiguous(*pairing.open[0])
+        self.settled.extend(pairing.settled)
+        left = {side: list(found) for side, found in zip(NAMES, pairing.left(), strict=True)}
+        for pair in pairing.pairs:
+            if not allowed(pair):
+                left["torch"].append(pair.torch)
+                left["keras"].append(pair.keras)
+                continue
+            rest = self._note(pair)
+            for side, slots in rest.items():
+                if slots:
+                    unit = pair.torch if side == "torch" else pair.keras
+                    left[side].append(replace(unit, slots=slots))
+        return left
+
+    def _note(self, pair: Pair) -> dict[str, dict[str, Slot]]:
+        """The matches of two units' weights; what one of them has alone is given back."""
+        for layer, other in ((pair.torch.layer, "Keras"), (pair.keras.layer, "PyTorch")):
+            if layer.refused:
+                raise StateError(f"{layer.name} has no counterpart in {other}: {layer.refused}")
+        ours, theirs = dict(pair.torch.slots), dict(pair.keras.slots)
+        names = {name: name for name in ours if name in theirs}
+        if len(ours) == len(theirs) == 1:
+            names = dict(zip(ours, theirs, strict=True))
+        for name, other in names.items():
+            found = self._fit(ours[name], theirs[other], CUSTOM in (pair.torch.layer.role, pair.keras.layer.role))
+            if found is None:
+                continue
+            one = Match(
+                f"{pair.torch.name.replace(' ', '.')}.{name}" if pair.torch.layer.role != CUSTOM
+                else pair.torch.name.replace(" ", "."),
+                found.axes,
+                found.torch,
+                found.keras,
+                pair.how,
+                (pair.torch.layer.name, pair.keras.layer.name),
+                ours[name].trainable,
+            )  # fmt: skip
+            del ours[name], theirs[other]
+            if not any(one.torch == other.torch and one.keras == other.keras for other in self.matches):
+                self.matches.append(one)
+        return {"torch": ours, "keras": theirs}
+
+    def _fit(self, torch: Slot, keras: Slot, turned: bool) -> Fit | None:
+        found = fits(torch, keras, turned)
+        if len(found) < 2:
+            return found[0] if found else None
+        same = [fit for fit in found if np.array_equal(self._whole("torch", fit), self._whole("keras", fit))]
+        if len(same) != 1 and torch.shape != keras.shape:
+            tensors = torch.pieces[0].tensor, keras.pieces[0].tensor
+            self.settled.append(
+                f"{tensors[0]} {torch.shape} and {tensors[1]} {keras.shape} may lie in {len(found)} ways; "
+                f"taken as {found[0].torch[0].axes!r} and {found[0].keras[0].axes!r}"
+            )
+        return (same or found)[0]
+
+    def _whole(self, side: str, fit: Fit) -> Array:
+        pieces = fit.torch if side == "torch" else fit.keras
+        total: Array = sum(piece.read(self.states[side][piece.tensor], fit.axes) for piece in pieces)  # type: ignore
+        return total
+
+    def _prints(self, unit: Unit) -> frozenset[int]:
+        found = {self._print(unit.side, slot) for slot in unit.slots.values()}
+        return frozenset(found - {0})
+
+    def _print(self, side: str, slot: Slot) -> int:
+        if (side, slot) not in self.prints:
+            parts = [piece.read(self.states[side][piece.tensor], slot.axes) for piece in slot.pieces]
+            whole = sum(parts[1:], start=parts[0])
+            self.prints[side, slot] = 0 if is_constant(whole) else fingerprint(whole)
+        return self.prints[side, slot]
+
+    def _ignored(self, patterns: tuple[str, ...]) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {
+            side: {name for name in state if any(fnmatchcase(name, pattern) for pattern in patterns)}
+            for side, state in self.states.items()
+        }
+        names = [name for state in self.states.values() for name in state]
+        for pattern in patterns:
+            if not any(fnmatchcase(name, pattern) for name in names):
+                raise StateError(f"ignore={pattern!r} names no tensor of either model{nearest(pattern, names)}")
+        return found
+
+    def _drop(self, gone: Callable[[str, Slot], bool]) -> None:
+        self.layers = {
+            side: tuple(
+                replace(layer, slots=tuple(slot for slot in layer.slots if not gone(side, slot))) for layer in layers
+            )
+            for side, layers in self.layers.items()
+        }
+
+    def _complain(self, left: dict[str, list[Unit]]) -> None:
+        """Refuse what is left over, but for tensors that another layer holds too and for constants of a class's own."""
+        matched = {side: {one.tensor for found in self.matches for one in getattr(found, side)} for side in NAMES}
+        lost: dict[str, list[tuple[Unit, Slot]]] = {side: [] for side in NAMES}
+        for side, found in left.items():
+            for unit in found:
+                for slot in unit.slots.values():
+                    tensors = {piece.tensor for piece in slot.pieces}
+                    if unit.layer.role == CUSTOM and not slot.trainable:
+                        self.settled.append(
+                            f"{', '.join(sorted(tensors))} is a constant that {NAMES[side]} holds alone; it stays"
+                        )
+                        self.ignored[side] |= tensors
+                    elif not (unit.tied and tensors <= matched[side]):
+                        lost[side].append((unit, slot))
+        if any(lost.values()):
+            raise unmatched(lost)
+
+    def _places(self) -> list[str]:
+        return list(self.states["torch"])
+
+
+def _exact(unit: Unit) -> Key:
+    return unit.key
+
+
+def _coarse(unit: Unit) -> Key:
+    """A convolution over all that it is given, or over patches of it, is a dense layer."""
+    if unit.key[0] != LINEAR:
+        return unit.key
+    kind, space, inside, outside = unit.key
+    return kind, int(np.prod(space, dtype=np.int64)) * inside, outside
+
+
+def _kind(unit: Unit) -> Key:
+    """One tensor of a class that Diglot does not know: its sizes in any order, and what its name says that it is."""
+    (name,) = unit.slots
+    last = name.split(".")[-1].lower()
+    return *_sizes(unit), next((kind for kind, names in KINDS.items() if last in names), "")
+
+
+def _sizes(unit: Unit) -> Key:
+    (slot,) = unit.slots.values()
+    return "loose", *sorted(size for size in slot.shape if size != 1)
+
+
+def _many(units: Sequence[Unit], key: Key) -> int:
+    return sum(unit.key == key for unit in units)
+
+
+def _loose(unit: Unit) -> list[Unit]:
+    """The tensors of a unit one by one."""
+    if unit.layer.role == CUSTOM:
+        return [unit]
+    return [
+        replace(unit, name=f"{unit.name}.{name}", slots={name: slot}, label=(CUSTOM, "", False))
+        for name, slot in unit.slots.items()
+    ]

@@ -1,0 +1,164 @@
+"""Which unit of one side is which of the other's: by their numbers, their places in the model, and their names."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+
+from .units import Unit
+from .wiring import Wiring
+from .words import told
+
+FAR = 64
+"""So many units away, a neighbour tells nothing that a nearer one has not told."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Two units that are one layer, and how that was found."""
+
+    torch: Unit
+    keras: Unit
+    how: str
+
+
+@dataclass
+class Pairing:
+    """What has been paired so far. `traced` says whether places come from a run; `open` are groups of which nothing tells which is which."""
+
+    torch: Wiring
+    keras: Wiring
+    prints: dict[Unit, frozenset[int]]
+    traced: bool
+    pairs: list[Pair] = field(default_factory=list)
+    settled: list[str] = field(default_factory=list)
+    open: list[tuple[list[Unit], list[Unit]]] = field(default_factory=list)
+
+    def left(self) -> tuple[list[Unit], list[Unit]]:
+        """The units of both sides without a counterpart, in the order of execution; none of a group left open."""
+        gone = {unit for pair in self.pairs for unit in (pair.torch, pair.keras)}
+        gone |= {unit for group in self.open for units in group for unit in units}
+        return (
+            sorted((unit for unit in self.torch.units if unit not in gone), key=self.torch.order),
+            sorted((unit for unit in self.keras.units if unit not in gone), key=self.keras.order),
+        )
+
+    def run(self) -> None:
+        """Pair by numbers first, then by places and names; only units that agree in their keys."""
+        self._by_content()
+        self._by_place()
+
+    def _by_content(self) -> None:
+        torch, keras = self.left()
+        for theirs, ours in _classes(torch, keras, lambda unit: (unit.key, self.prints[unit])):
+            if self.prints[theirs[0]] and len(theirs) == len(ours):
+                self._settle(theirs, ours, "content")
+        torch, keras = self.left()
+        for theirs, ours in _classes(torch, keras, lambda unit: unit.key):
+            self._by_share(theirs, ours)
+
+    def _by_share(self, torch: list[Unit], keras: list[Unit]) -> None:
+        """Units of which only some weights hold the same numbers, where no other unit has these."""
+        shares = {one: [other for other in keras if self.prints[one] & self.prints[other]] for one in torch}
+        back = {other: [one for one in torch if other in shares[one]] for other in keras}
+        for one, found in shares.items():
+            if len(found) == 1 and back[found[0]] == [one]:
+                self.pairs.append(Pair(one, found[0], "content"))
+
+    def _by_place(self) -> None:
+        torch, keras = self.left()
+        classes = [both for both in _classes(torch, keras, lambda unit: unit.key) if len(both[0]) == len(both[1])]
+        if not self.traced:
+            for ours, theirs in classes:
+                self._settle(sorted(ours, key=self.torch.order), sorted(theirs, key=self.keras.order), "order")
+            return
+        fixed = {
+            unit: hash(("pair", number)) for number, pair in enumerate(self.pairs) for unit in (pair.torch, pair.keras)
+        }
+        colours = [
+            {**self.torch.colours(rounds, fixed), **self.keras.colours(rounds, fixed)} for rounds in (FAR, 4, 2, 1, 0)
+        ]
+        for ours, theirs in classes:
+            groups = next(
+                (groups for colour in colours if (groups := _balanced(ours, theirs, colour.__getitem__))),
+                [(ours, theirs)],
+            )
+            for one, other in groups:
+                self._in_depth(one, other)
+
+    def _in_depth(self, torch: list[Unit], keras: list[Unit]) -> None:
+        """Units of one kind from the inputs to the outputs; those that lie equally deep are told apart as they can."""
+        levels = [_levels(torch, self.torch), _levels(keras, self.keras)]
+        if [len(level) for level in levels[0]] != [len(level) for level in levels[1]]:
+            levels = [[torch], [keras]]
+        for one, other in zip(*levels, strict=True):
+            self._settle(one, other, "order")
+
+    def _settle(self, torch: list[Unit], keras: list[Unit], how: str) -> None:
+        """Pair as many units of one side as of the other, of which nothing said so far tells which is which."""
+        if len(torch) == 1:
+            self.pairs.append(Pair(torch[0], keras[0], how))
+            return
+        if groups := _balanced(torch, keras, lambda unit: unit.label):
+            if len(groups) > 1:
+                for one, other in groups:
+                    self._settle(one, other, how)
+                return
+        order = told([unit.name for unit in torch], [unit.name for unit in keras])
+        if order is not None:
+            self._pair(torch, [keras[index] for index in order], "name", "their names")
+            return
+        groups = self._by_ports(torch, keras)
+        if len(groups) > 1:
+            for one, other in groups:
+                if len(one) == 1:
+                    self._pair(one, other, "order", "where their results go")
+                else:
+                    self._settle(one, other, how)
+            return
+        if self.torch.parallel(torch) and self.keras.parallel(keras) and how != "content":
+            self.open.append((torch, keras))
+            return
+        first, second = sorted(torch, key=self.torch.order), sorted(keras, key=self.keras.order)
+        self._pair(first, second, how, "the order in which they run")
+
+    def _by_ports(self, torch: list[Unit], keras: list[Unit]) -> list[tuple[list[Unit], list[Unit]]]:
+        """The units in groups whose results go to the same places, where these tell at all."""
+        if not self.traced:
+            return []
+        fine = {**self.torch.colours(FAR, {}, fine=True), **self.keras.colours(FAR, {}, fine=True)}
+        return _balanced(torch, keras, fine.__getitem__) or []
+
+    def _pair(self, torch: Sequence[Unit], keras: Sequence[Unit], how: str, reason: str) -> None:
+        self.pairs.extend(Pair(one, other, how) for one, other in zip(torch, keras, strict=True))
+        if len(torch) > 1 or reason == "where their results go":
+            said = ", ".join(f"{one.name} is {other.name}" for one, other in zip(torch, keras, strict=True))
+            self.settled.append(f"{reason} tell among layers of one shape: {said}")
+
+
+def _levels(units: list[Unit], wiring: Wiring) -> list[list[Unit]]:
+    found: dict[int, list[Unit]] = defaultdict(list)
+    for unit in sorted(units, key=wiring.order):
+        found[wiring.depth[unit]].append(unit)
+    return [found[depth] for depth in sorted(found)]
+
+
+def _classes(
+    torch: Sequence[Unit], keras: Sequence[Unit], key: Callable[[Unit], Hashable]
+) -> list[tuple[list[Unit], list[Unit]]]:
+    """The units of both sides of each key that both sides have, in PyTorch's order."""
+    found: dict[Hashable, tuple[list[Unit], list[Unit]]] = {}
+    for side, units in enumerate((torch, keras)):
+        for unit in units:
+            found.setdefault(key(unit), ([], []))[side].append(unit)
+    return [both for both in found.values() if both[0] and both[1]]
+
+
+def _balanced(
+    torch: Sequence[Unit], keras: Sequence[Unit], key: Callable[[Unit], Hashable]
+) -> list[tuple[list[Unit], list[Unit]]] | None:
+    """The same groups, where each has as many units of one side as of the other; else None."""
+    found = _classes(torch, keras, key)
+    whole = sum(len(one) for one, _ in found) == len(torch) and sum(len(other) for _, other in found) == len(keras)
+    return found if whole and all(len(one) == len(other) for one, other in found) else None
