@@ -1,0 +1,57 @@
+"""What a weight has to do with the one that should hold the same: a summand, a factor, a part, rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import verdict
+from .formulas.activations import activation, scaling
+from .formulas.found import digits
+from .identifying import identified
+
+Array = NDArray[Any]
+NEEDED = verdict.IDENTIFIED["float32"]
+
+
+def related(torch: Array, keras: Array, parts: Mapping[str, Array] | Sequence[Array] = ()) -> str:
+    """How Keras's numbers come from PyTorch's, as a part of a sentence, or "" where no way is found.
+
+    Both are of one shape and in canonical axes. `parts` are the arrays of which PyTorch's is the sum, by their names.
+    """
+    if torch.shape != keras.shape or not torch.size or torch.dtype.kind != "f" or keras.dtype.kind != "f":
+        return ""
+    one, other = torch.astype(np.float64), keras.astype(np.float64)
+    named = parts if isinstance(parts, Mapping) else {f"part {place}": part for place, part in enumerate(parts)}
+    if len(named) > 1:
+        for name, part in named.items():
+            if digits(part, other) >= NEEDED:
+                return f"Keras holds `{name}` alone, without {_rest(name, named)}"
+    if not np.any(other):
+        return "Keras holds nothing but zeros"
+    if np.array_equal(one.astype(np.float16), other):
+        return "Keras's numbers are PyTorch's, rounded to float16"
+    if np.array_equal(_bfloat16(one), other):
+        return "Keras's numbers are PyTorch's, rounded to bfloat16"
+    found = identified((one,), other, {}, NEEDED, (scaling, activation))
+    if found and found[0].phrase != "{0} itself":
+        return f"Keras holds {found[0].of(OWNER)}"
+    back = identified((other,), one, {}, NEEDED, (activation,))
+    return f"PyTorch holds {back[0].of(OTHER)}" if back else ""
+
+
+OWNER, OTHER = "PyTorch's numbers", "Keras's numbers"
+
+
+def _rest(name: str, parts: Mapping[str, Array]) -> str:
+    return " and ".join(f"`{other}`" for other in parts if other != name)
+
+
+def _bfloat16(array: Array) -> Array:
+    """To eight bits of significand, ties to even."""
+    bits = array.astype(np.float32).view(np.uint32)
+    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)
+    return np.asarray(rounded.astype(np.uint32).view(np.float32).astype(np.float64))
