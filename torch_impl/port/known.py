@@ -6,8 +6,8 @@ parameters, so that everything after this file treats them alike.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
@@ -20,11 +20,14 @@ TRANSPOSED = ("stride", "padding", "output_padding", "groups", "dilation", "kern
 MAX_POOL = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 AVERAGE_POOL = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
 BATCH_NORM = ("eps", "momentum")
+UPSAMPLE = ("size", "scale_factor", "mode", "align_corners")
 
 MODULES: dict[type[nn.Module], tuple[str, tuple[str, ...]]] = {
     nn.Linear: ("dense", ()),
     **dict.fromkeys((nn.Conv1d, nn.Conv2d, nn.Conv3d), ("convolution", CONVOLUTION)),
-    **dict.fromkeys((nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d), ("transposed_convolution", TRANSPOSED)),
+    nn.ConvTranspose1d: ("transposed_convolution", TRANSPOSED),
+    nn.ConvTranspose2d: ("transposed_convolution", TRANSPOSED),
+    nn.ConvTranspose3d: ("transposed_convolution", TRANSPOSED),
     nn.Embedding: ("embedding", ()),
     nn.EmbeddingBag: ("embedding_bag", ("mode",)),
     **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm), ("batch_norm", BATCH_NORM)),
@@ -38,7 +41,7 @@ MODULES: dict[type[nn.Module], tuple[str, tuple[str, ...]]] = {
     nn.LSTMCell: ("lstm_cell", ()),
     nn.GRUCell: ("gru_cell", ()),
     nn.RNNCell: ("rnn_cell", ("nonlinearity",)),
-    nn.MultiheadAttention: ("attention", ("num_heads", "dropout", "batch_first", "head_dim")),
+    nn.MultiheadAttention: ("attention", ("num_heads", "dropout", "head_dim")),
     nn.PReLU: ("prelu", ()),
     nn.ReLU: ("relu", ()),
     nn.ReLU6: ("relu6", ()),
@@ -72,19 +75,34 @@ MODULES: dict[type[nn.Module], tuple[str, tuple[str, ...]]] = {
     **dict.fromkeys(
         (nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d), ("adaptive_max_pool", ("output_size",))
     ),
-    nn.Upsample: ("upsample", ("size", "scale_factor", "mode", "align_corners")),
+    nn.Upsample: ("upsample", UPSAMPLE),
     **dict.fromkeys((nn.ZeroPad1d, nn.ZeroPad2d, nn.ZeroPad3d), ("zero_pad", ("padding",))),
     nn.Flatten: ("flatten", ("start_dim", "end_dim")),
     nn.Unflatten: ("reshape", ()),
     nn.Identity: ("identity", ()),
+    **dict.fromkeys((nn.UpsamplingNearest2d, nn.UpsamplingBilinear2d), ("upsample", UPSAMPLE)),
+    nn.Hardshrink: ("hard_shrink", ("lambd",)),
+    nn.Softshrink: ("soft_shrink", ("lambd",)),
+    nn.Tanhshrink: ("tanh_shrink", ()),
+    nn.Threshold: ("threshold", ("threshold", "value")),
+    nn.Softmin: ("softmin", ("dim",)),
+    nn.LPPool1d: ("lp_pool", ()),
+    nn.LPPool2d: ("lp_pool", ()),
+    nn.LocalResponseNorm: ("local_response_norm", ("size", "alpha", "beta", "k")),
     nn.PixelShuffle: ("pixel_shuffle", ("upscale_factor",)),
+    nn.PixelUnshuffle: ("pixel_unshuffle", ("downscale_factor",)),
+    nn.ChannelShuffle: ("channel_shuffle", ("groups",)),
+    **dict.fromkeys((nn.ReflectionPad1d, nn.ReflectionPad2d, nn.ReflectionPad3d), ("reflection_pad", ("padding",))),
+    **dict.fromkeys((nn.ReplicationPad1d, nn.ReplicationPad2d, nn.ReplicationPad3d), ("replication_pad", ("padding",))),
+    **dict.fromkeys((nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d), ("zero_pad", ("padding", "value"))),
 }  # fmt: skip
 
 CONV_ARGUMENTS = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
 TRANSPOSED_ARGUMENTS = ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
 CONV_DEFAULTS = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "output_padding": 0, "bias": None}
 POOL_DEFAULTS = {
-    "stride": None, "padding": 0, "dilation": 1, "ceil_mode": False, "count_include_pad": True, "divisor_override": None,
+    "stride": None, "padding": 0, "dilation": 1, "ceil_mode": False, "count_include_pad": True,
+    "divisor_override": None,
 }  # fmt: skip
 TWO = ("input", "other")
 
@@ -190,77 +208,74 @@ FUNCTIONS: dict[str, tuple[str, tuple[str, ...], Mapping[str, Any]]] = {
     **dict.fromkeys(("expand", "expand_as", "repeat", "tile", "broadcast_to"), ("expand", ("input",), {})),
 }  # fmt: skip
 
-GIVEN = frozenset(
-    {"dense", "convolution", "transposed_convolution", "embedding", "batch_norm", "layer_norm", "group_norm", "rms_norm",
-     "instance_norm", "prelu"}
-)  # fmt: skip
+GIVEN = frozenset({
+    "dense", "convolution", "transposed_convolution", "embedding", "batch_norm", "layer_norm", "group_norm", "rms_norm",
+    "instance_norm", "prelu",
+})  # fmt: skip
 """The roles of functions whose weights are arguments, and so are no inputs."""
 
 
-def bare(func: Any) -> str:
-    """The name of a function, be it a method, an operator or in place: `add` for `Tensor.__iadd__`."""
-    name = str(getattr(func, "__name__", type(func).__name__))
-    if name == "__get__":
-        return str(getattr(getattr(func, "__self__", None), "__name__", ""))
-    return name.strip("_")
+@dataclass(frozen=True)
+class Kind:
+    """What a module computes, as far as it is one step: a role, and the attributes that hold its values.
+
+    `fixed` are values that no attribute holds, and `renamed` are attributes of other names: {value: attribute}.
+    """
+
+    role: str
+    attributes: tuple[str, ...] = ()
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
 
-def base_of(module: nn.Module) -> type[nn.Module] | None:
-    """The class of PyTorch's own that a module is, or None; a subclass counts as long as it computes the same."""
-    for kind in type(module).__mro__:
-        if kind in MODULES:
-            return kind if _computes_alike(module, kind) else None
-    return None
+# Classes of other libraries, by name and by an attribute that they have.
+NAMED: dict[str, tuple[str, Kind]] = {
+    "Conv1D": ("nf", Kind("transposed_dense")),
+    "FrozenBatchNorm2d": ("running_var", Kind("batch_norm", ("eps",), {"momentum": 0.0, "frozen": True})),
+    "StochasticDepth": ("p", Kind("dropped_path", ("p",))),
+    "DropPath": ("drop_prob", Kind("dropped_path", renamed={"p": "drop_prob"})),
+    "NewGELUActivation": ("training", Kind("gelu", fixed={"approximate": "tanh"})),
+    "GELUActivation": ("training", Kind("gelu", fixed={"approximate": "none"})),
+}
 
 
-def _computes_alike(module: nn.Module, kind: type[nn.Module]) -> bool:
-    methods = [name for name in ("forward", "_conv_forward") if hasattr(kind, name)]
-    return all(getattr(type(module), name) is getattr(kind, name) for name in methods)
+def kind_of(module: nn.Module) -> Kind | None:
+    """What a module is, if it is one step; a subclass of a known class counts as long as it computes the same."""
+    for base in type(module).__mro__:
+        if base in MODULES:
+            role, attributes = MODULES[base]
+            return Kind(role, attributes) if _computes_alike(module, base) else None
+    attribute, kind = NAMED.get(type(module).__name__, ("", None))
+    return kind if kind is not None and hasattr(module, attribute) else None
+
+
+def _computes_alike(module: nn.Module, base: type[nn.Module]) -> bool:
+    methods = [name for name in ("forward", "_conv_forward") if hasattr(base, name)]
+    alike = all(getattr(type(module), name) is getattr(base, name) for name in methods)
+    return alike and "forward" not in vars(module)
 
 
 def held_as(module: nn.Module) -> str:
-    """The role by which a module's weights lie in it: that of the class of PyTorch's own that it descends from."""
-    for kind in type(module).__mro__:
-        if kind in CELLS:
-            return CELLS[kind]
-        if kind in RECURRENT:
-            return RECURRENT[kind]
-        if kind in MODULES:
-            role = MODULES[kind][0]
-            return refined(role, {"groups": getattr(module, "groups", 1)}, getattr(module, "in_channels", 0))
-    return CUSTOM
+    """The role by which a module's weights lie in it: that of the known class that it descends from."""
+    for base in type(module).__mro__:
+        if base in CELLS:
+            return CELLS[base]
+        if base in RECURRENT:
+            return RECURRENT[base]
+        if base in MODULES:
+            return _refined(MODULES[base][0], module)
+    kind = kind_of(module)
+    return CUSTOM if kind is None else kind.role
 
 
-def refined(role: str, values: Mapping[str, Any], channels: int) -> str:
-    """A convolution with a group for each channel is a depthwise one; an instance norm is a group norm."""
-    if role == "convolution" and values["groups"] == channels > 1:
+def _refined(role: str, module: Any) -> str:
+    if role == "convolution" and module.groups == module.in_channels > 1:
         return "depthwise_convolution"
-    return {"instance_norm": "group_norm"}.get(role, role)
+    return {"instance_norm": "group_norm", "embedding_bag": "embedding"}.get(role, role)
 
 
-def module_values(module: nn.Module, kind: type[nn.Module]) -> dict[str, Any]:
+def module_values(module: nn.Module, kind: Kind) -> dict[str, Any]:
     """The values of a module, and which of its weights it has."""
-    found = {name: getattr(module, name) for name in MODULES[kind][1] if hasattr(module, name)}
-    for name in ("weight", "bias"):
-        found[name] = getattr(module, name, None)
-    return found
-
-
-def bound(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """A function's arguments by the names of its parameters; what it does not name is left out."""
-    _, parameters, defaults = FUNCTIONS[name]
-    found = dict(defaults) | dict(zip(parameters, args, strict=False)) | dict(kwargs)
-    if name in ("mean", "sum", "amax", "var", "std") and "axis" in kwargs:
-        found["dim"] = kwargs["axis"]
-    if "correction" in kwargs:
-        found["unbiased"] = kwargs["correction"] == 1
-    return found
-
-
-def ordered(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """A module's arguments in the order of its own parameters, wherever they were given by keyword."""
-    try:
-        found = inspect.signature(module.forward).bind(*args, **kwargs)
-    except (TypeError, ValueError):
-        return args, kwargs
-    return found.args, found.kwargs
+    names = {name: name for name in (*kind.attributes, "weight", "bias")} | dict(kind.renamed)
+    found = {value: getattr(module, attribute, None) for value, attribute in names.items()}
+    return found | dict(kind.fixed)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from ...core.port.layer import CUSTOM, Layer
+from ...core.port.layer import CUSTOM, Layer, Slot
 from . import known
 from .holding import CELLS, RECURRENT, SLOTS, Holder, recurrent, stacked
 from .tensors import Tensors
@@ -20,7 +20,7 @@ def layers(model: nn.Module, tensors: Tensors) -> tuple[tuple[Layer, ...], dict[
     for path, module in model.named_modules():
         if module in inner:
             continue
-        made = [layer for layer in _of(Holder(path, module, tensors), type(model).__name__) if layer.slots]
+        made = [layer for layer in _of(Holder(path, module, tensors)) if layer.slots]
         if made:
             holders[module] = made[0].name
             found += made
@@ -29,20 +29,19 @@ def layers(model: nn.Module, tensors: Tensors) -> tuple[tuple[Layer, ...], dict[
     return tuple(found), holders
 
 
-def _of(held: Holder, root: str) -> Iterator[Layer]:
-    module, role = held.module, known.held_as(held.module)
-    name = held.path or root
+def _of(held: Holder) -> Iterator[Layer]:
+    module, role, name = held.module, known.held_as(held.module), held.path
     if isinstance(module, tuple(RECURRENT)):
         yield from stacked(held, role)
     elif isinstance(module, tuple(CELLS)):
         yield Layer(name, role, tuple(recurrent(held, role, "")))
     elif role in SLOTS and (slots := SLOTS[role](held)) and _covers(slots, held):
-        yield Layer(name, role, tuple(slots), {}, _refused(module))
+        yield Layer(name, {"transposed_dense": "dense"}.get(role, role), tuple(slots), {}, _refused(module))
     else:
         yield Layer(name, CUSTOM, tuple(SLOTS[CUSTOM](held)))
 
 
-def _covers(slots: list, held: Holder) -> bool:
+def _covers(slots: list[Slot], held: Holder) -> bool:
     """Whether the slots of a role are all that a module holds, as they are not of one that adds weights of its own."""
     known_ones = {piece.tensor for slot in slots for piece in slot.pieces}
     own = {piece.tensor for slot in SLOTS[CUSTOM](held) for piece in slot.pieces}

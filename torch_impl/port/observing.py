@@ -7,26 +7,29 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ...core.port.layer import BLOCK, CUSTOM, Step
 from ...core.port.roles import MOVING
-from . import known
+from . import arguing, known
 from .settings import described
 from .tensors import Tensors
+from .unrolling import unrolled
 from .values import Seen, is_float, tensors_in
 
-IGNORED = frozenset(
-    {"data", "grad", "real", "set_", "backward", "copy", "register_hook", "retain_grad", "fill", "zero"}
-)
+# What asks about a tensor, or changes nothing that flows through a model.
+SILENT = frozenset({"data", "grad", "real", "set", "backward", "register_hook", "retain_grad", "fill", "zero", "copy"})
 
 
 @dataclass
 class Call:
-    """What a step called, with which arguments. `weights` are names of tensors that are arguments, but no inputs.
+    """What a step called, with which arguments. `inputs` are the tensors among them in whose places others may come.
 
-    `target` is called with the arguments; `name` is a function's bare name, and `module` the module that was called.
+    `module` is the module that was called, or `name` the function's bare name. `weights` are the names of those of
+    the model's own tensors that are arguments.
     """
 
     target: Callable[..., Any]
@@ -35,44 +38,47 @@ class Call:
     inputs: tuple[Tensor, ...]
     module: nn.Module | None = None
     name: str = ""
-    weights: dict[int, str] = field(default_factory=dict)
+    weights: tuple[str, ...] = ()
 
 
 @dataclass
 class _Frame:
-    """A module that is being run. `closed` is set within one that is a single step."""
+    """A module that is being run. `closed` is set within one that is a single step, which then has no call."""
 
     path: str
-    module: nn.Module
     closed: bool
-    counts: dict[str, int] = field(default_factory=dict)
     call: Call | None = None
-    before: tuple[Any, ...] = ()
+    before: tuple[NDArray[Any], ...] = ()
 
 
 class Watch(TorchFunctionMode):
-    """Inside, what a model calls is recorded in `steps`. `holders` are the names of layers by their modules."""
+    """Inside, what a model calls is recorded in `steps`.
+
+    `holders` are the names of layers by their modules, and `frozen` those modules that are never in training mode.
+    `narrow` are the places at which something came out in float32.
+    """
 
     def __init__(
         self, model: nn.Module, tensors: Tensors, holders: dict[nn.Module, str], frozen: set[nn.Module]
     ) -> None:
         super().__init__()
-        self.model, self.holders, self.frozen = model, holders, frozen
-        self.paths = {module: name or type(model).__name__ for name, module in model.named_modules()}
-        self.owners = tensors.owners()
-        self.names = tensors.names()
-        self.steps: list[Step] = []
+        self.holders, self.frozen = holders, frozen
+        self.paths = {module: name for name, module in model.named_modules()}
+        self.owners, self.names = tensors.owners(), tensors.names()
         self.array = Seen()
-        self.stack: list[_Frame] = []
-        self.paused = False
+        self.steps: list[Step] = []
+        self.narrow: list[str] = []
+        self._stack: list[_Frame] = []
+        self._counts: dict[str, int] = {}
+        self._paused = False
 
     @contextlib.contextmanager
-    def hooked(self) -> Iterator[None]:
+    def watching(self) -> Iterator[None]:
         """The modules of the model report their calls, and so do functions."""
         handles = []
         for module in self.paths:
-            handles.append(module.register_forward_pre_hook(self._paused(self._enter), with_kwargs=True))
-            handles.append(module.register_forward_hook(self._paused(self._leave), with_kwargs=True))
+            handles.append(module.register_forward_pre_hook(self._quietly(self._enter), with_kwargs=True))
+            handles.append(module.register_forward_hook(self._quietly(self._leave), with_kwargs=True))
         try:
             with self:
                 yield
@@ -80,81 +86,94 @@ class Watch(TorchFunctionMode):
             for handle in handles:
                 handle.remove()
 
-    def _paused(self, hook: Callable[..., None]) -> Callable[..., None]:
-        def quietly(*args: Any) -> None:
-            self.paused = True
+    def _quietly(self, hook: Callable[..., None]) -> Callable[..., None]:
+        def run(*args: Any) -> None:
+            self._paused = True
             try:
                 hook(*args)
             finally:
-                self.paused = False
+                self._paused = False
 
-        return quietly
+        return run
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        closed = bool(self.stack) and self.stack[-1].closed
-        frame = _Frame(self.paths[module], module, closed or known.base_of(module) is not None)
-        self.stack.append(frame)
-        if not closed:
-            args, kwargs = known.ordered(module, args, kwargs)
+        inside = bool(self._stack) and self._stack[-1].closed
+        frame = _Frame(self.paths[module], inside or known.kind_of(module) is not None)
+        self._stack.append(frame)
+        if not inside:
+            args, kwargs = arguing.ordered(module, args, kwargs)
             inputs = tuple(tensors_in((args, kwargs)))
             frame.call = Call(module, args, kwargs, inputs, module)
             frame.before = tuple(map(self.array, inputs))
 
     def _leave(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        frame = self.stack.pop()
+        frame = self._stack.pop()
         if frame.call is None:
             return
-        results = tuple(map(self.array, tensors_in(output)))
-        kind = known.base_of(module)
-        layer = self.holders.get(module, "")
+        tensors = tensors_in(output)
+        self._check(frame.path or "the model itself", tensors)
+        results = tuple(map(self.array, tensors))
+        kind, layer, settings = known.kind_of(module), self.holders.get(module, ""), {}
         if kind is None:
-            role, settings = (CUSTOM if layer and not list(module.children()) else BLOCK), {}
+            role = CUSTOM if module in self.holders and not any(module.children()) else BLOCK
         else:
-            values = known.module_values(module, kind) | {"frozen": module in self.frozen}
-            role, settings = described(known.MODULES[kind][0], values, *_shapes(frame.before, results))
+            values = arguing.by_name(module, frame.call.args, frame.call.kwargs) | known.module_values(module, kind)
+            values["frozen"] = module in self.frozen or values.get("frozen", False)
+            role, settings = described(kind.role, values, *_shapes(frame.before, results))
+        parts = unrolled(module, frame.path, frame.call.args, tensors) if isinstance(module, nn.RNNBase) else []
+        for part in parts:
+            call = Call(part.target, part.args, {}, tuple(tensors_in(part.args)), part.module, part.function)
+            told = settings | {"reversed": part.backwards} if part.layer else {}
+            given, made = (tuple(map(self.array, tensors_in(each))) for each in (part.args, part.outputs))
+            self.steps.append(
+                Step(part.name, role if part.layer else "concatenate", given, made, told, part.layer, call)
+            )
+        if parts:
+            role, settings, layer = BLOCK, {}, ""
         self.steps.append(Step(frame.path, role, frame.before, results, settings, layer, frame.call))
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if self.paused or not self.stack or self.stack[-1].closed:
+        name = arguing.bare(func)
+        if self._paused or not self._stack or self._stack[-1].closed or not name or name in SILENT:
             return func(*args, **kwargs)
         inputs = tensors_in((args, kwargs))
-        name = known.bare(func)
-        if not inputs or name in IGNORED or not name:
-            return func(*args, **kwargs)
         call, layer = self._call(func, name, args, kwargs, inputs)
-        before = tuple(map(self.array, call.inputs))
+        before = tuple(map(self.array, call.inputs)) if inputs else ()
         result = func(*args, **kwargs)
-        self._add(name, call, before, result, layer)
+        outputs = tensors_in(result)
+        self._check(f"{self._stack[-1].path}:{name}", outputs)
+        if inputs:
+            self._add(name, call, before, outputs, layer)
         return result
+
+    def _check(self, place: str, outputs: list[Tensor]) -> None:
+        if any(output.dtype == torch.float32 for output in outputs):
+            self.narrow.append(place)
 
     def _call(self, func: Any, name: str, args: Any, kwargs: Any, inputs: list[Tensor]) -> tuple[Call, str]:
         role = known.FUNCTIONS[name][0] if name in known.FUNCTIONS else ""
-        held = {id(tensor): self.names[id(tensor)] for tensor in inputs[1:] if id(tensor) in self.names}
-        if role not in known.GIVEN:
-            held = {}
-        given = tuple(tensor for tensor in inputs if id(tensor) not in held)
-        owners = {self.owners[name] for name in held.values()}
-        layer = next((self.holders[module] for module in owners if module in self.holders), "")
-        return Call(func, tuple(args), dict(kwargs), given, None, name, held), layer
+        own = [tensor for tensor in inputs[1:] if id(tensor) in self.names] if role in known.GIVEN else []
+        places = {id(tensor) for tensor in own}
+        given = tuple(tensor for tensor in inputs if id(tensor) not in places)
+        weights = tuple(dict.fromkeys(self.names[id(tensor)] for tensor in own))
+        layer = next((self.holders[self.owners[name]] for name in weights if self.owners[name] in self.holders), "")
+        return Call(func, tuple(args), dict(kwargs), given, None, name, weights), layer
 
-    def _add(self, name: str, call: Call, before: tuple[Any, ...], result: Any, layer: str) -> None:
-        outputs = tensors_in(result)
-        known_one = name in known.FUNCTIONS
-        role = known.FUNCTIONS[name][0] if known_one else name
+    def _add(self, name: str, call: Call, before: tuple[Any, ...], outputs: list[Tensor], layer: str) -> None:
+        role = known.FUNCTIONS[name][0] if name in known.FUNCTIONS else name
         if not outputs or not (role in MOVING or any(map(is_float, outputs))):
             return
         results = tuple(map(self.array, outputs))
         settings: dict[str, Any] = {}
-        if known_one:
-            values = known.bound(name, call.args, call.kwargs)
-            if name[-2:-1].isdigit() and name.endswith("d"):
+        if name in known.FUNCTIONS:
+            values = arguing.bound(name, call.args, call.kwargs)
+            if name.endswith(("1d", "2d", "3d")):
                 values["rank"] = int(name[-2])
             role, settings = described(role, values, *_shapes(before, results))
-        frame = self.stack[-1]
-        number = frame.counts.get(name, 0)
-        frame.counts[name] = number + 1
-        self.steps.append(Step(f"{frame.path}:{name}#{number}", role, before, results, settings, layer, call))
+        path = f"{self._stack[-1].path}:{name}"
+        number = self._counts[path] = self._counts.get(path, -1) + 1
+        self.steps.append(Step(f"{path}#{number}", role, before, results, settings, layer, call))
 
 
 def _shapes(before: tuple[Any, ...], after: tuple[Any, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:

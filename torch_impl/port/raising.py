@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations, remove_weight_norm
+from torch.nn.utils.weight_norm import WeightNorm
 from torch.overrides import TorchFunctionMode
 
 NARROW, WIDE = torch.float32, torch.float64
@@ -19,7 +21,7 @@ NARROW, WIDE = torch.float32, torch.float64
 @contextlib.contextmanager
 def untouched(dtype: torch.dtype | None = None) -> Iterator[None]:
     """Random numbers go on afterwards as if nothing had been drawn, and so does the default type of numbers."""
-    before, states = torch.get_default_dtype(), (random.getstate(), np.random.get_state())
+    before, states = torch.get_default_dtype(), (random.getstate(), np.random.get_state())  # noqa: NPY002
     fast = torch.backends.mha.get_fastpath_enabled()
     try:
         with torch.random.fork_rng(devices=[]):
@@ -31,7 +33,7 @@ def untouched(dtype: torch.dtype | None = None) -> Iterator[None]:
         torch.set_default_dtype(before)
         torch.backends.mha.set_fastpath_enabled(fast)
         random.setstate(states[0])
-        np.random.set_state(states[1])
+        np.random.set_state(states[1])  # noqa: NPY002
 
 
 def copied(model: nn.Module) -> nn.Module:
@@ -39,10 +41,22 @@ def copied(model: nn.Module) -> nn.Module:
     memo: dict[int, Any] = {}
     for tensor in _computed(model):
         memo[id(tensor)] = tensor.detach().clone()
+    model = getattr(model, "_orig_mod", model)  # what torch.compile has wrapped
     try:
-        return copy.deepcopy(model, memo)
+        found = copy.deepcopy(model, memo)
     except Exception:  # whatever an attribute that cannot be copied raises
-        return _copied_apart(model)
+        found = _copied_apart(model)
+    return _unhooked(found)
+
+
+def _unhooked(model: nn.Module) -> nn.Module:
+    """Weight norm in its old form, which computes the weight in a hook, becomes weight norm in the new one."""
+    for module in model.modules():
+        for hook in list(module._forward_pre_hooks.values()):
+            if isinstance(hook, WeightNorm):
+                remove_weight_norm(module, hook.name)
+                parametrizations.weight_norm(module, hook.name, hook.dim)
+    return model
 
 
 def _computed(model: nn.Module) -> Iterator[Tensor]:
@@ -80,12 +94,17 @@ def raised(model: nn.Module) -> nn.Module:
     return model
 
 
+def lowered(model: nn.Module) -> nn.Module:
+    """The same module in float32, if it was in another precision."""
+    return model.cpu().float()
+
+
 def _type(module: nn.Module) -> torch.dtype:
     return next((parameter.dtype for parameter in module.parameters() if parameter.is_floating_point()), NARROW)
 
 
 class Raised(TorchFunctionMode):
-    """Inside, what a model casts to or makes in float32 is float64, as the rest of it is. `narrow` are those that remain.
+    """Inside, what a model casts to or makes in float32 is float64, as the rest of it is.
 
     In training mode every function that drops numbers at random lets all of them through.
     """
@@ -93,7 +112,6 @@ class Raised(TorchFunctionMode):
     def __init__(self, wide: bool) -> None:
         super().__init__()
         self.wide = wide
-        self.narrow: list[str] = []
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
@@ -105,16 +123,13 @@ class Raised(TorchFunctionMode):
         name = str(getattr(func, "__name__", ""))
         if name in DROPPING:
             args, kwargs = _undropped(name, args, kwargs)
-        result = func(*args, **kwargs)
-        if self.wide and isinstance(result, Tensor) and result.dtype is NARROW:
-            self.narrow.append(name)
-        return result
+        return func(*args, **kwargs)
 
 
 DROPPING = {
-    "dropout": 1, "dropout_": 1, "dropout1d": 1, "dropout2d": 1, "dropout3d": 1, "feature_dropout": 1, "feature_dropout_": 1,
-    "alpha_dropout": 1, "alpha_dropout_": 1, "feature_alpha_dropout": 1, "feature_alpha_dropout_": 1,
-    "scaled_dot_product_attention": 4, "rrelu": 3,
+    "dropout": 1, "dropout_": 1, "dropout1d": 1, "dropout2d": 1, "dropout3d": 1, "feature_dropout": 1,
+    "feature_dropout_": 1, "alpha_dropout": 1, "alpha_dropout_": 1, "feature_alpha_dropout": 1,
+    "feature_alpha_dropout_": 1, "scaled_dot_product_attention": 4, "rrelu": 3,
 }  # fmt: skip
 """Where the rate is among a function's arguments."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...core.technique import Arrays
+from . import arguing
 from .observing import Call
 from .tensors import Tensors
 from .values import array_of, is_float, replaced, tensor_of, tensors_in
@@ -36,29 +37,31 @@ def replayed(
     return found | dict(zip(names, gradients, strict=True))
 
 
-def called(call: Call, given: Any, training: bool) -> Any:
+def called(call: Call, given: Iterator[Tensor], training: bool) -> Any:
     """The result of a call with these tensors in the places of its inputs."""
     inputs = {id(tensor) for tensor in call.inputs}
 
     def change(tensor: Tensor) -> Tensor:
-        found: Tensor = next(given) if id(tensor) in inputs else tensor
-        return found
+        return next(given) if id(tensor) in inputs else tensor
 
-    args, kwargs = replaced(call.args, change), replaced(call.kwargs, change)
-    if call.name in ("batch_norm", "instance_norm") and training:
-        kwargs = dict(kwargs)
-    return call.target(*args, **kwargs)
+    args, kwargs = call.args, call.kwargs
+    if call.name in ("batch_norm", "instance_norm"):
+        mode = {"batch_norm": "training", "instance_norm": "use_input_stats"}[call.name]
+        if training:
+            args, kwargs = arguing.rebound(call.name, args, kwargs, **{mode: True})
+    return call.target(*replaced(args, change), **replaced(kwargs, change))
 
 
 def held(call: Call, tensors: Tensors) -> dict[str, Tensor]:
     """The trainable tensors of what a step called, by name."""
     if call.module is None:
-        return {name: tensors[name].get() for name in call.weights.values() if not tensors[name].buffer}
-    own = set(call.module.modules())
+        return {name: tensors[name].get() for name in call.weights if not tensors[name].buffer}
+    own, parameters = set(call.module.modules()), {id(parameter) for parameter in call.module.parameters()}
+    places = {name: place for name, place in tensors.items() if not place.buffer and is_float(place.get())}
     return {
         name: place.get()
-        for name, place in tensors.items()
-        if place.module in own and not place.buffer and is_float(place.get())
+        for name, place in places.items()
+        if place.module in own or (not place.computed and id(place.get()) in parameters)
     }
 
 

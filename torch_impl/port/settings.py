@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ Padding = tuple[tuple[int, int], ...]
 
 
 def described(role: str, values: Values, before: Shape, after: Shape) -> Described:
-    """The role and the settings of a call. `before` is the shape of its first tensor, `after` that of its first result."""
+    """The role and the settings of a call. `before` is the shape of its first tensor, `after` of its first result."""
     return READERS[role](values, before, after) if role in READERS else (role, {})
 
 
@@ -116,8 +117,12 @@ def _adaptive(word: str) -> Callable[[Values, Shape, Shape], Described]:
 
 def _batch_norm(values: Values, before: Shape, after: Shape) -> Described:
     found = {"epsilon": values["eps"], "unbiased": True, "frozen": bool(values.get("frozen", False))}
-    momentum = values.get("momentum")
-    return "batch_norm", found | {"momentum": "cumulative" if momentum is None else 1 - momentum}
+    return "batch_norm", found | {"momentum": kept_share(values.get("momentum"))}
+
+
+def kept_share(momentum: float | None) -> float | str:
+    """The weight of the old statistics; as one would write it, 0.9 and not 0.90000000000000002 for 0.1."""
+    return "cumulative" if momentum is None else float(1 - Decimal(str(momentum)))
 
 
 def _layer_norm(values: Values, before: Shape, after: Shape) -> Described:
@@ -134,6 +139,10 @@ def _instance_norm(values: Values, before: Shape, after: Shape) -> Described:
 
 def _rms_norm(values: Values, before: Shape, after: Shape) -> Described:
     return "rms_norm", {"epsilon": values["eps"]}
+
+
+# What PyTorch calls one way on one spatial axis, another way on two and a third on three.
+METHODS = {"linear": "bilinear", "trilinear": "bilinear", "nearest-exact": "nearest"}
 
 
 def axis_of(dim: int, rank: int) -> int:
@@ -170,11 +179,15 @@ def _spatial_dropout(values: Values, before: Shape, after: Shape) -> Described:
     return "dropout", {"rate": values["p"], "broadcast": max(0, len(before) - 2)}
 
 
+def _dropped_path(values: Values, before: Shape, after: Shape) -> Described:
+    return "dropout", {"rate": values["p"] or 0.0, "broadcast": max(0, len(before) - 1)}
+
+
 def _upsample(values: Values, before: Shape, after: Shape) -> Described:
     ratios = [out / size for size, out in zip(before[2:], after[2:], strict=True)]
     return "upsample", {
         "factor": tuple(int(ratio) if ratio == int(ratio) else ratio for ratio in ratios),
-        "method": values["mode"],
+        "method": METHODS.get(values["mode"], values["mode"]),
         "aligned": bool(values["align_corners"]),
     }
 
@@ -207,11 +220,38 @@ def _normalise(values: Values, before: Shape, after: Shape) -> Described:
 def _sdpa(values: Values, before: Shape, after: Shape) -> Described:
     scale = before[-1] ** -0.5 if values["scale"] is None else values["scale"]
     mask = values["attn_mask"]
+    causal = is_causal(mask, hidden=False)
     return "scaled_dot_product_attention", {
         "scale": scale,
-        "causal": bool(values["is_causal"]),
-        "masked": mask is not None and mask.dtype == torch.bool,
+        "causal": bool(values["is_causal"]) or causal,
+        "masked": None if mask is None or causal else ATTENDED if mask.dtype == torch.bool else ADDED,
         "dropout": values["dropout_p"],
+    }
+
+
+ATTENDED, HIDDEN, ADDED = "attend", "ignore", "added"
+
+
+def is_causal(mask: Any, hidden: bool) -> bool:
+    """Whether a mask shows each place those up to itself alone. `hidden` says what True means in it."""
+    if mask is None or mask.ndim < 2 or mask.shape[-1] != mask.shape[-2] or mask.shape[-1] < 2:
+        return False
+    shown = (~mask if hidden else mask) if mask.dtype == torch.bool else mask == 0
+    lower = torch.ones(mask.shape[-2:], dtype=torch.bool).tril()
+    return bool(torch.equal(shown.cpu(), lower.expand(shown.shape)))
+
+
+def _attention(values: Values, before: Shape, after: Shape) -> Described:
+    masks = [values.get("attn_mask"), values.get("key_padding_mask")]
+    causal = is_causal(masks[0], hidden=True)
+    given = [mask for mask in (masks[1:] if causal else masks) if mask is not None]
+    boolean = any(mask.dtype == torch.bool for mask in given)
+    return "attention", {
+        "heads": int(values["num_heads"]),
+        "scale": values["head_dim"] ** -0.5,
+        "causal": causal,
+        "masked": HIDDEN if boolean else ADDED if given else None,
+        "dropout": values["dropout"],
     }
 
 
@@ -233,8 +273,17 @@ def _recurrent(word: str) -> Callable[[Values, Shape, Shape], Described]:
     return read
 
 
+def _reflected(values: Values, before: Shape, after: Shape) -> Described:
+    return _pad({"padding": values["padding"], "mode": "reflect"}, before, after)
+
+
+def _replicated(values: Values, before: Shape, after: Shape) -> Described:
+    return _pad({"padding": values["padding"], "mode": "replicate"}, before, after)
+
+
 READERS: dict[str, Callable[[Values, Shape, Shape], Described]] = {
     "dense": _bias("dense"),
+    "transposed_dense": _bias("dense"),
     "convolution": _convolution,
     "transposed_convolution": _transposed,
     "max_pool": _max_pool,
@@ -255,7 +304,11 @@ READERS: dict[str, Callable[[Values, Shape, Shape], Described]] = {
     "elu": lambda values, before, after: ("elu", {"alpha": values["alpha"]}),
     "dropout": _dropout,
     "spatial_dropout": _spatial_dropout,
+    "dropped_path": _dropped_path,
+    "attention": _attention,
     "upsample": _upsample,
+    "reflection_pad": _reflected,
+    "replication_pad": _replicated,
     "zero_pad": _pad,
     "pad": _pad,
     "mean": _reduction("mean", "global_average_pool"),

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ...core.errors import InputError
-from ...core.port.layer import Layer, Step, Trace
+from ...core.port.layer import Step, Trace
 from ...core.port.subject import Inputs
 from ...core.technique import Arrays
 from .layers import layers
 from .observing import Watch
-from .raising import NARROW, WIDE, Raised, copied, in_mode, raised, untouched
+from .raising import NARROW, WIDE, Raised, copied, in_mode, lowered, raised, untouched
 from .replaying import pulled, replayed
 from .tensors import Tensors
 from .values import Seen, arguments, array_of, is_float, named, tensor_of
@@ -55,19 +55,26 @@ class Subject:
 
     def run(self, inputs: Inputs, *, training: bool = False, watch: bool = True) -> Trace:
         """A forward pass. Raises InputError where the model does not take these inputs."""
-        args, kwargs = arguments(inputs, self.dtype)
         with self._running(training), torch.no_grad():
             if not watch:
-                return Trace(_arrays(self.model(*args, **kwargs), Seen()), [])
+                return Trace(_arrays(self._called(inputs), Seen()), [])
             observer = Watch(self.model, self.tensors, self._holders, self._frozen)
-            with observer.hooked():
-                outputs = self.model(*args, **kwargs)
-            found = Trace(_arrays(outputs, observer.array), observer.steps)
-        return found
+            with observer.watching():
+                outputs = self._called(inputs)
+            self.narrow = observer.narrow
+            return Trace(_arrays(outputs, observer.array), observer.steps)
 
-    def gradients(
-        self, inputs: Inputs, cotangents: Sequence[NDArray[Any] | None], *, training: bool = False
-    ) -> Arrays:
+    def _called(self, inputs: Inputs, given: tuple[Any, Any] | None = None) -> dict[str, Tensor]:
+        args, kwargs = given or arguments(inputs, self.dtype)
+        try:
+            outputs = named(self.model(*args, **kwargs))
+        except Exception as error:  # whatever the user's own code raises
+            raise InputError(_refusal(inputs, error)) from error
+        if not outputs:
+            raise InputError("the PyTorch model gives no tensor, so there is nothing to compare")
+        return outputs
+
+    def gradients(self, inputs: Inputs, cotangents: Sequence[NDArray[Any] | None], *, training: bool = False) -> Arrays:
         """Zeros for what no output depends on. There is a cotangent for every output of floats, or None."""
         args, kwargs = arguments(inputs, self.dtype)
         given = dict(zip(_names(inputs), [*args, *kwargs.values()], strict=True))
@@ -75,7 +82,7 @@ class Subject:
         with self._all_trained(), self.tensors.kept(), self._running(training):
             weights = {name: place.get() for name, place in self.tensors.items() if not place.buffer}
             wanted = weights | leaves
-            outputs = [output for output in named(self.model(*args, **kwargs)).values() if is_float(output)]
+            outputs = [output for output in self._called(inputs, (args, kwargs)).values() if is_float(output)]
             pairs = [pair for pair in zip(outputs, cotangents, strict=True) if pair[1] is not None]
             directions = [tensor_of(cotangent, self.dtype) for _, cotangent in pairs]
             found = pulled([output for output, _ in pairs], directions, list(wanted.values()))
@@ -96,9 +103,8 @@ class Subject:
         parameters = [parameter for parameter in held if id(parameter) not in unmoved]
         with self.tensors.kept():
             for batch, wanted in zip(batches, targets, strict=True):
-                args, kwargs = arguments(batch, self.dtype)
                 with self._running(True):
-                    outputs = [output for output in named(self.model(*args, **kwargs)).values() if is_float(output)]
+                    outputs = [output for output in self._called(batch).values() if is_float(output)]
                     pairs = [pair for pair in zip(outputs, wanted, strict=True) if pair[1] is not None]
                     loss = sum(((output - tensor_of(target, self.dtype)) ** 2).mean() / 2 for output, target in pairs)
                     gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
@@ -130,17 +136,15 @@ class Subject:
         return [
             name
             for name, place in self.tensors.items()
-            if place.buffer and (place.module in modules or name in step.handle.weights.values())
+            if place.buffer and (place.module in modules or name in step.handle.weights)
         ]
 
     @contextlib.contextmanager
     def _running(self, training: bool) -> Iterator[None]:
-        self.narrow = []
         if training:
             self._state = None
-        with untouched(self.dtype), in_mode(self.model, training), parametrize.cached(), Raised(self.wide) as casts:
+        with untouched(self.dtype), in_mode(self.model, training), parametrize.cached(), Raised(self.wide):
             yield
-        self.narrow = casts.narrow
 
     @contextlib.contextmanager
     def _all_trained(self) -> Iterator[None]:
@@ -157,31 +161,94 @@ class Subject:
 
 
 def examine(model: Any, inputs: Inputs, precise: bool) -> Subject:
-    """A subject of a module, or of what a factory makes. Raises InputError for anything else."""
-    if isinstance(model, nn.Module):
-        with untouched():
-            user = model
-            state = Tensors(model).arrays()
-            copy = copied(user)
-    elif callable(model):
-        with untouched(WIDE if precise else NARROW):
-            copy = model()
-        if not isinstance(copy, nn.Module):
-            raise InputError(f"the factory made {type(copy).__name__}, which is no torch.nn.Module; return the model")
-        state = Tensors(copy).arrays()
-    else:
+    """A subject of a module, or of what a factory makes.
+
+    Raises InputError for anything else, for a model whose weights are nowhere, and for one that does not take the
+    inputs.
+    """
+    made = model if isinstance(model, nn.Module) else None
+    if made is None and not callable(model):
         raise InputError(
-            f"{type(model).__name__} is no PyTorch model; give a torch.nn.Module, or a function without arguments that makes one"
+            f"{type(model).__name__} is no PyTorch model; "
+            "give a torch.nn.Module, or a function without arguments that makes one"
         )
-    subject = Subject(raised(copy) if precise else copy, state, precise)
-    trace = subject.run(inputs)
-    subject.layers = tuple(_observed(layer, trace.steps) for layer in subject.layers)
+    weaker = "" if precise else "a comparison in float32 was asked for"
+    if precise:
+        found, weaker = _precise(made, model, inputs)
+        if found is not None:
+            return found
+    with untouched(NARROW):
+        copy = _built(made, model, NARROW, inputs)
+        state = Tensors(copy).arrays()
+        subject = Subject(lowered(copy), state, False, weaker)
+    return _tried(subject, inputs)
+
+
+def _precise(made: nn.Module | None, factory: Any, inputs: Inputs) -> tuple[Subject | None, str]:
+    """A subject in float64; or None, and why there is none."""
+    with untouched(WIDE):
+        copy = _built(made, factory, WIDE, inputs)
+        state = Tensors(copy).arrays()
+        subject = Subject(raised(copy), state, True)
+        subject.tensors.settle(state)
+    try:
+        found = _tried(subject, inputs)
+    except InputError as error:
+        return None, f"the PyTorch model does not run in float64 ({error.__cause__ or error})"
+    if subject.narrow:
+        return None, f"the PyTorch model has float32 numbers at {subject.narrow[0]}, also where its weights are float64"
+    return found, ""
+
+
+def _built(made: nn.Module | None, factory: Any, dtype: torch.dtype, inputs: Inputs) -> nn.Module:
+    """A copy of a module, or a new one from a factory; with all its weights."""
+    if made is not None:
+        copy = copied(made)
+    else:
+        copy = _from_factory(factory)
+    if any(nn.parameter.is_lazy(tensor) for tensor in (*copy.parameters(), *copy.buffers())):
+        if made is not None:
+            dtype = NARROW
+        args, kwargs = arguments(inputs, dtype)
+        torch.set_default_dtype(dtype)
+        try:
+            with torch.no_grad():
+                copy(*args, **kwargs)
+        except Exception as error:  # whatever the user's own code raises
+            raise InputError(_refusal(inputs, error)) from error
+        if any(nn.parameter.is_lazy(parameter) for parameter in copy.parameters()):
+            raise InputError("the PyTorch model has weights without a shape, even after a run on these inputs")
+    for name, tensor in (*copy.named_parameters(), *copy.named_buffers()):
+        if tensor.is_meta:
+            raise InputError(
+                f"{name} of the PyTorch model is on the meta device, so it has no numbers; load them first"
+            )
+    return copy
+
+
+def _from_factory(factory: Any) -> nn.Module:
+    name = getattr(factory, "__qualname__", type(factory).__name__)
+    try:
+        made = factory()
+    except Exception as error:  # whatever the user's own code raises
+        raise InputError(f"{name}() raised {type(error).__name__}: {error}") from error
+    if not isinstance(made, nn.Module):
+        raise InputError(f"{name}() made {type(made).__name__}, which is no torch.nn.Module; let it return the model")
+    return made
+
+
+def _tried(subject: Subject, inputs: Inputs) -> Subject:
+    """The subject, whose layers then have the settings that a run showed."""
+    steps = subject.run(inputs).steps
+    called = {step.layer: step.settings for step in reversed(steps) if step.layer}
+    subject.layers = tuple(dataclasses.replace(layer, settings=called.get(layer.name, {})) for layer in subject.layers)
     return subject
 
 
-def _observed(layer: Layer, steps: list[Step]) -> Layer:
-    settings = next((step.settings for step in steps if step.layer == layer.name and step.settings), {})
-    return dataclasses.replace(layer, settings=settings)
+def _refusal(inputs: Inputs, error: Exception) -> str:
+    given = inputs.items() if isinstance(inputs, Mapping) else enumerate(inputs)
+    shapes = ", ".join(f"{name}: {np.asarray(array).dtype} {np.shape(array)}" for name, array in given)
+    return f"the PyTorch model does not take these inputs ({shapes}): {type(error).__name__}: {error}"
 
 
 def _frozen(model: nn.Module) -> set[nn.Module]:
@@ -192,8 +259,8 @@ def _frozen(model: nn.Module) -> set[nn.Module]:
     return found
 
 
-def _arrays(outputs: Any, seen: Callable[[Tensor], NDArray[Any]]) -> Arrays:
-    return {name: seen(tensor) for name, tensor in named(outputs).items()}
+def _arrays(outputs: Mapping[str, Tensor], seen: Callable[[Tensor], NDArray[Any]]) -> Arrays:
+    return {name: seen(tensor) for name, tensor in outputs.items()}
 
 
 def _names(inputs: Inputs) -> list[str]:
