@@ -202,5 +202,7 @@ PAIRS = (
         "relu",
         keras=lambda: inception(act=None),
     ),
-    INCEPTION.but("two branches swapped", ":cat#0|merged", "order|concat", keras=lambda: inception(swapped=True)),
+    INCEPTION.but(
+        "two branches swapped", ":cat#0|merged", "order|concat", keras=lambda: inception(swapped=True), by="transfer"
+    ),
 )

@@ -56,9 +56,11 @@ CORRECT = Pair("context", Context, context, lambda rng: [rng.normal(size=(2, 10,
 PAIRS = (
     CORRECT,
     CORRECT.but("leaky slope", ":leaky_relu#0|leaky", "slope", keras=lambda: context(slope=0.3), by="factories"),
-    CORRECT.but("ELU alpha", ":elu#0|elu", "alpha", keras=lambda: context(alpha=0.5)),
+    CORRECT.but("ELU alpha", ":elu#0|elu", "alpha", keras=lambda: context(alpha=0.5), by="transfer"),
     CORRECT.but(
         "dilation left out", "d4|context_c", "dilation|padding", keras=lambda: context(dilation=1), by="transfer"
     ),
-    CORRECT.but("softmax over the wrong axis", ":softmax#0|probabilities", "axis", keras=lambda: context(axis=1)),
+    CORRECT.but(
+        "softmax over the wrong axis", ":softmax#0|probabilities", "axis", keras=lambda: context(axis=1), by="factories"
+    ),
 )

@@ -146,7 +146,11 @@ ATTENTION = "h.1.attn|h.1.attn:scaled_dot_product_attention#0|second_layer|secon
 PAIRS = (
     CORRECT,
     CORRECT.but(
-        "causal mask left out", ATTENTION, "causal|mask", keras=lambda: LanguageModel(second={"causal": False})
+        "causal mask left out",
+        ATTENTION,
+        "causal|mask",
+        keras=lambda: LanguageModel(second={"causal": False}),
+        by="transfer",
     ),
     CORRECT.but(
         "scores not scaled",

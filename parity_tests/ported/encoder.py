@@ -205,6 +205,7 @@ PAIRS = (
         "encoder.layers.1.self_attn|block2/attend",
         "heads",
         keras=lambda: TextEncoder(second={"heads": 4}),
+        by="transfer",
     ),
     ENCODER.but(
         "relu for gelu",

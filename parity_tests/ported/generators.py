@@ -295,7 +295,11 @@ PAIRS = (
     GENERATOR.but("sigmoid for tanh", "main.4|rgb", "tanh", keras=lambda: generator(act="sigmoid"), by="factories"),
     STYLE,
     STYLE.but(
-        "nearest for bilinear", ":interpolate#0|larger", "nearest|bilinear|method", keras=lambda: style(first="nearest")
+        "nearest for bilinear",
+        ":interpolate#0|larger",
+        "nearest|bilinear|method",
+        keras=lambda: style(first="nearest"),
+        by="transfer",
     ),
     STYLE.but("corners aligned", ":interpolate#0|larger", "align", torch=lambda: Style(aligned=True), by="transfer"),
     STYLE.but("zeros for a mirrored border", "conv1|border|c1", "pad|reflect", keras=lambda: style(reflect=False)),

@@ -140,6 +140,7 @@ PAIRS = (
         ":mul#0|:multiply#0|:silu#0",
         "swapped|order|branch|input|silu",
         keras=lambda: FeedForward(mistake="other branch"),
+        by="factories",
     ),
     GATED.but(
         "half precision on the way",

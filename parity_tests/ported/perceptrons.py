@@ -165,13 +165,21 @@ def as_they_are(given: Inputs) -> Inputs:
 
 
 PLAIN = Pair("perceptron", perceptron, dense, lambda rng: [rng.normal(size=(4, 6)).astype("float32")], load)
-HIGHWAY = Pair("highway", Highway, highway, lambda rng: [rng.normal(size=(4, 6)).astype("float32")], load_highway)
+HIGHWAY = Pair(
+    "highway", Highway, highway, lambda rng: [rng.normal(size=(4, 6)).astype("float32")], load_highway, by="factories"
+)
 MIXER = Pair("mixer", Mixer, mixer, lambda rng: [rng.normal(size=(2, 8, 12, 3)).astype("float32")], load_mixer)
 
 PAIRS = (
     PLAIN,
     PLAIN.but("ELU alpha", "act1|elu", "alpha", keras=lambda: dense(alpha=1.0), by="transfer"),
-    PLAIN.but("relu for softplus", "act3|three:activation|three", "softplus", keras=lambda: dense(third="relu")),
+    PLAIN.but(
+        "relu for softplus",
+        "act3|three:activation|three",
+        "softplus",
+        keras=lambda: dense(third="relu"),
+        by="factories",
+    ),
     PLAIN.but("softmax left out", "out|four:activation|four", "softmax", keras=lambda: dense(last=None)),
     PLAIN.but("dropout left out", "drop", "dropout", keras=lambda: dense(drop=False), seen="never"),
     PLAIN.but("two layers swapped", "two|three", "swapped|weight", load=load_swapped),

@@ -151,6 +151,7 @@ PAIRS = (
         "layer2|stages/1|layer2:add#0|layer2:relu#1|stages/1:relu#1|stages/1:add#0",
         "add|relu|order",
         keras=lambda: ResNet("late shortcut", 2),
+        by="transfer",
     ),
     CORRECT.but(
         "two kernels swapped",

@@ -312,7 +312,9 @@ PAIRS = (
     FACTORS,
     FACTORS.but("mean for sum", ":sum#0|:mean#0", "mean|sum|times", keras=lambda: Recommender(average=True)),
     SETS,
-    SETS.but("mean for sum", ":sum#0|:mean#0|out|final", "mean|sum|times", keras=lambda: Induced(mean=True)),
+    SETS.but(
+        "mean for sum", ":sum#0|:mean#0|out|final", "mean|sum|times", keras=lambda: Induced(mean=True), by="factories"
+    ),
     SETS.but("attends to itself", "back|spread", "input|key|value", keras=lambda: Induced(crossed=True)),
     GRAPH,
     GRAPH.but(

@@ -84,5 +84,11 @@ PAIRS = (
         keras=lambda: unet(same=True),
         by="transfer",
     ),
-    CORRECT.but("sigmoid for silu", "down2.3|enc2_b:activation|enc2_b", "sigmoid", keras=lambda: unet(act="sigmoid")),
+    CORRECT.but(
+        "sigmoid for silu",
+        "down2.3|enc2_b:activation|enc2_b",
+        "sigmoid",
+        keras=lambda: unet(act="sigmoid"),
+        by="factories",
+    ),
 )

@@ -170,6 +170,7 @@ PAIRS = (
         ":getitem#0|:__getitem__#0|pooled|head|classes",
         "mean|average|slice|pool",
         keras=lambda: vit(pooled=True),
+        by="factories",
     ),
     VIT.but("layer norm epsilon", "encoder.norm|ln_final", "epsilon", keras=lambda: vit(epsilon=1e-3), by="transfer"),
     TEXT,

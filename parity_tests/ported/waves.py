@@ -147,6 +147,7 @@ PAIRS = (
         "gates.1.filter|gates.1.gate|gates.1:pad#0|tanh_1|gate_1",
         "padding|causal|pad",
         keras=lambda: wavenet(padding="same"),
+        by="transfer",
     ),
     CORRECT.but(
         "tanh for the gate",
