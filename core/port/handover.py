@@ -14,7 +14,7 @@ from ..technique import Arrays
 from . import slots
 from .held import Held, Trainer
 from .mapping import WeightMapping
-from .rule import Difference, Rule
+from .rule import LABELS, Difference, Rule
 from .transition import Transition
 
 KEYS = (
@@ -32,12 +32,13 @@ OWN = {"learning_rate", "schedule", "started", "summed", "trained"}
 
 @dataclass(frozen=True)
 class HandedOver:
-    """`optimizer` is the target's. `step` is the count of steps that it goes on from, None where nothing counts them.
+    """`optimizer` and `schedule` are the target's, `step` is where it goes on, None where nothing counts steps.
 
     `notes` are sentences on what Diglot cannot see or has left as it is, and on what the caller has accepted.
     """
 
     optimizer: Any
+    schedule: Any
     mapping: WeightMapping
     step: int | None
     notes: tuple[str, ...] = ()
@@ -80,12 +81,17 @@ def prepared(
             "moves the weights alone"
         )
     side, optimizer = trainer(target.side), target.optimizer
+    schedule = target.schedule
     if optimizer is None:
-        if ours.schedule or target.schedule is not None:
-            raise StateError(f"the rate of {ours.name} follows a schedule; build the target's optimizer, with its own")
-        rules, told = built_like(mapping, ours, target.side)
+        if ours.schedule and schedule is None:
+            raise StateError(
+                f"the rate of {ours.name} follows {ours.schedule}, so the optimizer that is built needs target_schedule: "
+                "a schedule of Keras, or a function that makes one of PyTorch from the optimizer"
+            )
+        rules, told = built_like(mapping, ours, target.side, begins=schedule is not None)
         optimizer = side.build(target.model, rules, told)
-    theirs = side.read(target.model, optimizer, target.schedule)
+        schedule = side.scheduled(optimizer, schedule)
+    theirs = side.read(target.model, optimizer, schedule)
     transition = Transition(mapping, ours, theirs, keys)
     step = transition.step()
     if theirs.schedule and theirs.side == "torch" and step is not None and (theirs.position or 0) > step:
@@ -94,25 +100,36 @@ def prepared(
         )
     states = {source.side: source.state, target.side: target.state}
     notes = refuse(list(transition.differences(states, step or 0)), keys)
-    notes += [f"{theirs.name} was built by the rule of {ours.name}"] if target.optimizer is None else []
+    notes += (
+        [f"{theirs.name} of {LABELS[target.side]} was built by the rule of {ours.name}"]
+        if target.optimizer is None
+        else []
+    )
     notes += [*ours.notes, *theirs.notes, *transition.told(step)]
     found = slots.moved(mapping, ours, theirs)
 
     def finish() -> HandedOver:
-        side.write(target.model, optimizer, found, step, target.schedule)
-        return HandedOver(optimizer, mapping, step, tuple(dict.fromkeys(notes)))
+        side.write(target.model, optimizer, found, step, schedule)
+        return HandedOver(optimizer, schedule, mapping, step, tuple(dict.fromkeys(notes)))
 
     return finish
 
 
-def built_like(mapping: WeightMapping, source: Held, side: str) -> tuple[dict[str, Rule], list[str]]:
-    """The source's rules by the other side's tensors, and those tensors that are tables."""
+def built_like(mapping: WeightMapping, source: Held, side: str, begins: bool) -> tuple[dict[str, Rule], list[str]]:
+    """The source's rules by the other side's tensors, and those tensors that are tables.
+
+    With `begins` the rates are those of the first step, from which a schedule of PyTorch is made.
+    """
     rules: dict[str, Rule] = {}
     tables: dict[str, None] = {}
+    first = source.rates([0]) if begins and source.side == "keras" else {}
     for match in mapping.matches:
         for one in slots.pieces(match, source)[:1]:
+            rule = source.trained[one.tensor].rule
+            if one.tensor in first:
+                rule = Rule(rule.family, {**rule.settings, "learning_rate": float(first[one.tensor][0])})
             for other in match.torch if side == "torch" else match.keras:
-                rules.setdefault(other.tensor, source.trained[one.tensor].rule)
+                rules.setdefault(other.tensor, rule)
                 if len(parse(match.axes)) > 1 and one.axes == other.axes:
                     tables[other.tensor] = None
     return rules, list(tables)

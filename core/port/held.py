@@ -59,6 +59,9 @@ class Trainer(Protocol):
     def build(self, model: Any, rules: Mapping[str, Rule], tables: Sequence[str]) -> Any:
         """A new optimizer by these rules of one family. `tables` are matrices that lie alike in both frameworks."""
 
+    def scheduled(self, optimizer: Any, schedule: Any) -> Any:
+        """The schedule of a new optimizer, which is given it: Keras's own, or what a function makes for PyTorch."""
+
     def write(
         self, model: Any, optimizer: Any, slots: Mapping[str, Arrays], step: int | None, schedule: Any = None
     ) -> None:

@@ -76,6 +76,18 @@ def build(model: keras.Model, rules: Mapping[str, Rule], tables: Sequence[str]) 
     return sibling(spec).build(spec, weights, **({"tables": told} if spec.TABLES else {}))
 
 
+def scheduled(optimizer: Any, schedule: Any) -> Any:
+    """The schedule of a new optimizer, which is given it. See core/port/held.py."""
+    if schedule is not None and not isinstance(schedule, SCHEDULES.LearningRateSchedule):
+        raise StateError(
+            "target_schedule of Keras is one of keras.optimizers.schedules, or another LearningRateSchedule, not a "
+            f"{type(schedule).__name__}"
+        )
+    if schedule is not None:
+        optimizer.learning_rate = schedule
+    return schedule
+
+
 def write(
     model: keras.Model, optimizer: Any, slots: Mapping[str, Arrays], step: int | None, schedule: Any = None
 ) -> None:

@@ -74,6 +74,18 @@ def build(model: nn.Module, rules: Mapping[str, Rule], tables: Sequence[str]) ->
     return sibling(spec).build(spec, weights, **({"tables": told} if spec.TABLES else {}))
 
 
+def scheduled(optimizer: Any, schedule: Any) -> Any:
+    """The schedule of a new optimizer, made by a function. See core/port/held.py."""
+    if schedule is None:
+        return None
+    if not callable(schedule):
+        raise StateError(
+            "where Diglot builds PyTorch's optimizer, target_schedule is a function that makes the schedule from it, "
+            f"not a {type(schedule).__name__}"
+        )
+    return schedule(optimizer)
+
+
 def write(
     model: nn.Module, optimizer: Any, slots: Mapping[str, Arrays], step: int | None, schedule: Any = None
 ) -> None:
