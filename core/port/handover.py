@@ -85,7 +85,7 @@ def prepared(
     if optimizer is None:
         if ours.schedule and schedule is None:
             raise StateError(
-                f"the rate of {ours.name} follows {ours.schedule}, so the optimizer that is built needs target_schedule: "
+                f"the rate of {ours.name} follows {ours.schedule}, so what is built needs target_schedule: "
                 "a schedule of Keras, or a function that makes one of PyTorch from the optimizer"
             )
         rules, told = built_like(mapping, ours, target.side, begins=schedule is not None)
