@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,11 +15,13 @@ from ..noise import generator
 from ..results import Report
 from ..runner import versions
 from ..technique import Arrays
-from . import carrying, mapfile, matching
+from . import carrying, matching
 from .given import Given, Hint, given, may_agree, options
 from .layouts import Layout
+from .mapping import WeightMapping
 from .porting import Porting
 from .session import Session
+from .stated import renaming
 from .subject import Subject, examine
 
 CHECKS = ("weights", "forward", "gradients", "training")
@@ -53,7 +56,7 @@ def compare(
         subjects["torch"],
         subjects["keras"],
         traces=traces,
-        given=mapfile.as_mapping(map, subjects),
+        given=mapping(map),
         ignore=tuple(ignore),
     )
     porting = Porting(subjects, chart, told, seed)
@@ -68,6 +71,19 @@ def compare(
         session.cells, seed, versions(), time.perf_counter() - started,
         mapping=chart, notes=tuple(session.notes), findings=session.findings,
     )  # fmt: skip
+
+
+def mapping(map: Any) -> WeightMapping | None:
+    """What a user gives as a mapping: one that was found, names of PyTorch's by Keras's, or a file of it."""
+    if map is None or isinstance(map, WeightMapping):
+        return map
+    if isinstance(map, Mapping):
+        return renaming(map)
+    if not isinstance(map, str | os.PathLike):
+        raise SpecError(f"map= takes a file, or {{PyTorch's name: Keras's name}}, and not {type(map).__name__}")
+    from .mapfile import read_map
+
+    return read_map(map)
 
 
 def _checks(checks: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -13,11 +13,27 @@ from ..compare import Comparison
 from ..results import Cell
 from ..technique import Arrays
 from ..verdict import Verdict
-from . import dropping, matching
+from . import dropping
+from .carrying import canonical
+from .contents import Content, Found, contents
+from .fingerprint import is_constant
 from .locating import Fault, Search
+from .mapping import Match
 from .porting import Porting
 
 KIND = "pair of models"
+KEPT = (Content.SAME, Content.ROUNDED, Content.REORDERED, Content.ELSEWHERE)
+SAID = {
+    Content.REORDERED: "the same numbers in another order",
+    Content.ELSEWHERE: "the numbers of another weight",
+    Content.CONSTANT: "one number throughout on one side, as of a weight that was never loaded",
+    Content.DIFFERENT: "different numbers",
+}
+SHOWN = 3
+
+
+def _is_constant(match: Match, arrays: Arrays) -> bool:
+    return is_constant(canonical(match, arrays, "torch"))
 
 
 class Session:
@@ -33,33 +49,38 @@ class Session:
     def weights(self, held: Mapping[str, Arrays], wanted: bool) -> None:
         """Whether the models hold the same numbers as they stand."""
         started = time.perf_counter()
-        found = matching.contents(self.porting.mapping, held["torch"], held["keras"])
-        if not any(item.same or item.order for item in found if item.telling):
+        chart = self.porting.mapping
+        found = contents(chart, held["torch"], held["keras"])
+        telling = {match.name for match in chart.matches if not _is_constant(match, held["torch"])}
+        if not any(item.name in telling and item.content in KEPT for item in found):
             self.notes.append(
                 "the models hold different numbers throughout, so PyTorch's were given to a copy of the Keras model; "
                 "diglot.transfer does so for the model itself"
             )
             return
-        wrong = [item for item in found if not item.same]
+        wrong = [item for item in found if item.content not in (Content.SAME, Content.ROUNDED)]
         if wrong:
             self.notes.append("the other checks are of copies, in which Keras's model has PyTorch's weights")
-        if wanted:
-            cause = "; ".join(item.sentence for item in wrong[:3]) + (
-                f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-            )
-            state = Verdict.DIFFERENT if wrong else Verdict.EQUAL
-            place = wrong[0].match.layers[0] or wrong[0].match.layers[1] if wrong else None
-            self._add(
-                "weights",
-                started,
-                state,
-                ratio=float("inf") if wrong else 0.0,
-                digits=0.0 if wrong else 17.0,
-                worst=wrong[0].match.name if wrong else "",
-                tensors=len(found),
-                located=place,
-                cause=cause or None,
-            )
+        if not wanted:
+            return
+        first = next(match for match in chart.matches if match.name == wrong[0].name) if wrong else None
+        more = f"; and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+        self._add(
+            "weights",
+            started,
+            Verdict.DIFFERENT if wrong else Verdict.EQUAL,
+            ratio=float("inf") if wrong else 0.0,
+            digits=0.0 if wrong else 17.0,
+            worst=wrong[0].name if wrong else "",
+            tensors=len(found),
+            located=(first.layers[0] or first.layers[1] or None) if first else None,
+            cause="; ".join(self._told(item) for item in wrong[:SHOWN]) + more if wrong else None,
+        )
+
+    def _told(self, item: Found) -> str:
+        match = next(match for match in self.porting.mapping.matches if match.name == item.name)
+        names = [" + ".join(piece.tensor for piece in pieces) for pieces in (match.torch, match.keras)]
+        return f"`{names[0]}` and Keras's `{names[1]}`: {item.note or SAID[item.content]}"
 
     def _add(self, check: str, started: float, state: Verdict, **fields: Any) -> None:
         seconds = time.perf_counter() - started
