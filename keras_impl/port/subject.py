@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -70,7 +70,9 @@ class Subject:
             self._moved()
         return Trace(outputs, recorder.steps if recorder else [])
 
-    def gradients(self, inputs: Inputs, cotangents: Sequence[NDArray[Any]], *, training: bool = False) -> Arrays:
+    def gradients(
+        self, inputs: Inputs, cotangents: Sequence[NDArray[Any] | None], *, training: bool = False
+    ) -> Arrays:
         before = self._buffers()
         try:
             with self.raised.alive(training):
@@ -87,9 +89,17 @@ class Subject:
         finally:
             self.raised.put(before)
 
-    def train(self, batches: Sequence[Inputs], targets: Sequence[Sequence[NDArray[Any]]], rate: float) -> Arrays:
+    def train(
+        self,
+        batches: Sequence[Inputs],
+        targets: Sequence[Sequence[NDArray[Any] | None]],
+        rate: float,
+        *,
+        still: Collection[str] = (),
+    ) -> Arrays:
         before = self.raised.values()
-        trained = {name: self.raised.variables[name] for name in self._parameters() if self._is_trained(name)}
+        moved = [name for name in self._parameters() if self._is_trained(name) and name not in still]
+        trained = {name: self.raised.variables[name] for name in moved}
         losses = []
         try:
             with self.raised.alive(True):
@@ -191,14 +201,14 @@ def _like(value: float, tensor: Any) -> Any:
 
 def _loss(outputs: Sequence[Any], targets: Sequence[NDArray[Any]]) -> Any:
     terms = [_like(0.5, one) * tf.reduce_mean(tf.square(one - tf.constant(target, one.dtype)))
-             for one, target in zip(outputs, targets, strict=True)]  # fmt: skip
+             for one, target in zip(outputs, targets, strict=True) if target is not None]  # fmt: skip
     return tf.add_n(terms)
 
 
 def _pulled(tape: Any, outputs: Sequence[Any], sources: Mapping[str, Any], cotangents: Sequence[Any]) -> Arrays:
-    given = [tf.constant(np.asarray(array, dtype=one.dtype.as_numpy_dtype))
-             for one, array in zip(outputs, cotangents, strict=True)]  # fmt: skip
-    found = tape.gradient(list(outputs), list(sources.values()), given)
+    pairs = [pair for pair in zip(outputs, cotangents, strict=True) if pair[1] is not None]
+    given = [tf.constant(np.asarray(array, dtype=one.dtype.as_numpy_dtype)) for one, array in pairs]
+    found = tape.gradient([one for one, _ in pairs], list(sources.values()), given)
     return {name: as_array(tf.zeros_like(source) if gradient is None else gradient)
             for (name, source), gradient in zip(sources.items(), found, strict=True)}  # fmt: skip
 
