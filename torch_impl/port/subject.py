@@ -21,7 +21,7 @@ from .layers import layers
 from .observing import Watch
 from .raising import NARROW, WIDE, Raised, copied, in_mode, lowered, raised, untouched
 from .replaying import pulled, replayed
-from .tensors import Tensors
+from .tensors import Tensors, kept
 from .values import Seen, arguments, array_of, is_float, named, tensor_of
 
 
@@ -79,7 +79,7 @@ class Subject:
         args, kwargs = arguments(inputs, self.dtype)
         given = dict(zip(_names(inputs), [*args, *kwargs.values()], strict=True))
         leaves = {f"input {name}": tensor.requires_grad_() for name, tensor in given.items() if is_float(tensor)}
-        with self._all_trained(), self.tensors.kept(), self._running(training):
+        with self._all_trained(self.model), kept(self.model), self._running(training):
             weights = {name: place.get() for name, place in self.tensors.items() if not place.buffer}
             wanted = weights | leaves
             outputs = [output for output in self._called(inputs, (args, kwargs)).values() if is_float(output)]
@@ -101,7 +101,7 @@ class Subject:
         unmoved = {id(self.tensors[name].get()) for name in still}
         held = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         parameters = [parameter for parameter in held if id(parameter) not in unmoved]
-        with self.tensors.kept():
+        with kept(self.model, weights=True):
             for batch, wanted in zip(batches, targets, strict=True):
                 with self._running(True):
                     outputs = [output for output in self._called(batch).values() if is_float(output)]
@@ -120,8 +120,8 @@ class Subject:
         self, step: Step, inputs: Sequence[NDArray[Any]], cotangent: NDArray[Any] | None, *, training: bool = False
     ) -> Arrays:
         """One step alone, with other inputs."""
-        before = self._buffers(step)
-        with self._all_trained(), self.tensors.kept(), self._running(training):
+        before, module = self._buffers(step) if training else [], self._owner(step)
+        with self._all_trained(module), kept(module if training else None), self._running(training):
             found = replayed(step.handle, self.tensors, inputs, cotangent, self.dtype, training)
             if training:
                 found |= {f"buffer {name}": array_of(self.tensors[name].get()) for name in before}
@@ -131,13 +131,15 @@ class Subject:
         """The same step with another value of a setting."""
         return None
 
+    def _owner(self, step: Step) -> nn.Module:
+        """The module that was called, or that holds what was given to a function."""
+        if step.handle.module is not None:
+            return step.handle.module  # type: ignore[no-any-return]
+        return self.tensors[step.handle.weights[0]].module if step.handle.weights else nn.Module()
+
     def _buffers(self, step: Step) -> list[str]:
-        modules = set(step.handle.module.modules()) if step.handle.module is not None else set()
-        return [
-            name
-            for name, place in self.tensors.items()
-            if place.buffer and (place.module in modules or name in step.handle.weights)
-        ]
+        modules = set(self._owner(step).modules())
+        return [name for name, place in self.tensors.items() if place.buffer and place.module in modules]
 
     @contextlib.contextmanager
     def _running(self, training: bool) -> Iterator[None]:

@@ -106,25 +106,24 @@ class Tensors(Mapping[str, Place]):
             if place.computed:
                 place.set(torch.tensor(arrays[name]).to(place.get().dtype))
 
-    @contextlib.contextmanager
-    def kept(self) -> Iterator[None]:
-        """Put everything back afterwards, bitwise: also counters, and what others are computed from."""
+
+@contextlib.contextmanager
+def kept(module: nn.Module | None, weights: bool = False) -> Iterator[None]:
+    """Put the buffers of a module back afterwards, bitwise, counters as well; with `weights`, these too."""
+    modules = list(module.modules()) if module is not None else []
+    held = [(each, dict(each._buffers)) for each in modules]
+    tensors = [tensor for _, buffers in held for tensor in buffers.values() if tensor is not None]
+    if weights and module is not None:
+        tensors += list(module.parameters())
+    copies = [tensor.detach().clone() for tensor in tensors]
+    try:
+        yield
+    finally:
+        for each, buffers in held:
+            each._buffers.update(buffers)
         with torch.no_grad():
-            held = [(tensor, tensor.clone()) for tensor in _all(self.model)]
-        slots = [(module, dict(module._buffers)) for module in self.model.modules()]
-        try:
-            yield
-        finally:
-            for module, buffers in slots:
-                module._buffers.update(buffers)
-            with torch.no_grad():
-                for tensor, value in held:
-                    tensor.copy_(value)
-
-
-def _all(model: nn.Module) -> Iterator[Tensor]:
-    yield from model.parameters()
-    yield from model.buffers()
+            for tensor, copy in zip(tensors, copies, strict=True):
+                tensor.copy_(copy)
 
 
 def places(module: nn.Module) -> Iterator[Place]:
