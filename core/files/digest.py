@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLOCK = 1 << 20
-WORDS = (512, 256)
+WORDS = (256, 511)  # of a block; 511 of them are no multiple of a page, so that pages cannot change places unseen
 
 
 def blocks(data: NDArray[Any]) -> Iterator[NDArray[Any]]:
@@ -22,15 +22,16 @@ def blocks(data: NDArray[Any]) -> Iterator[NDArray[Any]]:
 def folded(block: NDArray[Any], digest: int) -> int:
     """The checksum with one more block.
 
-    Of a whole block the sums of its rows and of its columns, as 512 by 256 words, are taken modulo 2**64: they change
-    with any one change, and CRC-32 goes over them. Of a shorter one CRC-32 goes over the bytes.
+    Of a whole block the sums of the columns of 256 by 511 words are taken modulo 2**64, which any one change moves, and
+    CRC-32 goes over them and over what is left of the block. Of a shorter one CRC-32 goes over the bytes.
     """
     if len(block) < BLOCK:
         return zlib.crc32(block.data, digest)
     if block.ctypes.data % 8:
         block = block.copy()
-    words = block.view(np.uint64).reshape(WORDS)
-    return zlib.crc32(words.sum(1).tobytes(), zlib.crc32(words.sum(0).tobytes(), digest))
+    size = 8 * WORDS[0] * WORDS[1]
+    columns = block[:size].view(np.uint64).reshape(WORDS).sum(0)
+    return zlib.crc32(block[size:].data, zlib.crc32(columns.data, digest))
 
 
 def digest(data: NDArray[Any]) -> int:

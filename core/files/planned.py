@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,17 +14,7 @@ from .layering import lay
 from .stored import CODES
 
 Array = NDArray[Any]
-
-
-class Scratch:
-    """One piece of memory in which every tensor is laid out in its turn."""
-
-    def __init__(self, nbytes: int) -> None:
-        self.memory = np.empty(nbytes, np.uint8)
-
-    def array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """An array of any content, which lasts until the next one is asked for."""
-        return self.memory[: math.prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
+SLAB = 1 << 25  # bytes that are laid out together, while those before them are written
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,16 +39,31 @@ class Planned:
         """Its size in bytes."""
         return math.prod(self.shape) * CODES[self.code].itemsize
 
-    def numbers(self, scratch: Scratch) -> Array:
-        """The numbers as bytes in a row: of the source itself, or laid out in the scratch."""
-        if self.plain is not None:
-            found = self.plain()
-            if not found.flags.c_contiguous:
-                out = scratch.array(found.shape, found.dtype)
-                lay(out, found)
-                found = out
-            return found.reshape(-1).view(np.uint8)
-        assert self.fill is not None
-        out = scratch.array(self.shape, CODES[self.code])
-        self.fill(out)
-        return out.reshape(-1).view(np.uint8)
+    def slabs(self, memory: Callable[[], Array]) -> Iterator[Array]:
+        """Its bytes in order, a slab at a time: of the source itself, or laid out in `memory`, SLAB bytes each."""
+        if self.plain is None:
+            assert self.fill is not None
+            whole = np.empty(self.shape, CODES[self.code])
+            self.fill(whole)
+        else:
+            whole = self.plain()
+        for part in _parts(whole):
+            if not part.flags.c_contiguous:
+                out = memory()[: part.nbytes].view(part.dtype).reshape(part.shape)
+                lay(out, part)
+                part = out
+            yield part.reshape(-1).view(np.uint8)
+
+
+def _parts(whole: Array) -> Iterator[Array]:
+    """An array in parts of at most SLAB bytes, one behind the other in C's order."""
+    if whole.nbytes <= SLAB or not whole.ndim:
+        yield whole
+        return
+    rows = SLAB * len(whole) // whole.nbytes
+    if rows:
+        for begin in range(0, len(whole), rows):
+            yield whole[begin : begin + rows]
+    else:
+        for row in whole:
+            yield from _parts(row)

@@ -5,22 +5,28 @@ Nothing is forced through to the disk: the system writes it when it likes to, as
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import json
 import os
+import queue
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from ..errors import CheckpointError, DiglotError
 from . import digest, nan
 from .containers import CONTAINERS, size_beside
 from .forms import READERS
-from .planned import Planned, Scratch
+from .planned import SLAB, Array, Planned
 from .stored import Held
 
+SLABS, READING = 2, 2
 Tell = Callable[[str, int], None]  # the tensor, and how many of its bytes are done
 
 
@@ -82,12 +88,11 @@ def write(target: Files, sources: Sequence[Held], tell: Tell | None = None) -> l
 
     Raises CheckpointError where they cannot be written, or are not read back as they were written.
     """
-    largest = max((each.nbytes for file in target.files for each in file.tensors), default=0)
-    scratch, spoiled = Scratch(largest), list[str]()
+    spoiled: list[str] = []
     with _beside(target.paths) as beside:
         for file in target.files:
             with _told(file.path):
-                marks = _stream(beside[file.path], file, sources, scratch, spoiled, tell)
+                marks = _stream(beside[file.path], file, sources, spoiled, tell)
                 _read_back(beside[file.path], file, marks)
         if target.index:
             with _told(target.index[0]):
@@ -102,41 +107,93 @@ def indexed(files: Sequence[File], listed: Mapping[str, object]) -> str:
 
 
 def _stream(
-    path: Path, file: File, sources: Sequence[Held], scratch: Scratch, spoiled: list[str], tell: Tell | None
-) -> list[int]:
-    marks = []
-    with CONTAINERS[file.form](path, file.tensors, file.metadata) as put:
-        for number, each in enumerate(file.tensors):
-            mark, data, sound = 0, each.numbers(scratch), True
-            if len(data) != each.nbytes:
-                raise CheckpointError(f"{each.name} has {len(data)} bytes where {each.nbytes} were planned")
-            for block in digest.blocks(data):
+    path: Path, file: File, sources: Sequence[Held], spoiled: list[str], tell: Tell | None
+) -> list[list[tuple[int, int]]]:
+    """Write a file, and return the length and the checksum of every slab of every tensor.
+
+    While one thread writes a slab, this one lays out the next.
+    """
+    free: queue.SimpleQueue[Array] = queue.SimpleQueue()
+    for _ in range(SLABS):
+        free.put(np.empty(SLAB, np.uint8))
+    marks: list[list[tuple[int, int]]] = [[] for _ in file.tensors]
+    waiting: collections.deque[Future[None]] = collections.deque()
+    bad: dict[str, None] = {}
+
+    def done(number: int, slab: Array, borrowed: list[Array]) -> None:
+        try:
+            mark, code, name = 0, file.tensors[number].code, file.tensors[number].name
+            for block in digest.blocks(slab):
                 mark = digest.folded(block, mark)
-                sound = sound and not nan.among(block, each.code)
+                if name not in bad and nan.among(block, code):
+                    bad[name] = None
                 put(number, block)
-            if not len(data):
-                put(number, data)
-            marks.append(mark)
-            if not sound:
-                spoiled.append(each.name)
+            if not len(slab):
+                put(number, slab)
+            marks[number].append((len(slab), mark))
             if tell is not None:
-                tell(each.name, each.nbytes)
-            del data
-            for source in sources:
-                source.forget()
+                tell(name, len(slab))
+        finally:
+            for memory in borrowed:
+                free.put(memory)
+
+    with CONTAINERS[file.form](path, file.tensors, file.metadata) as put, ThreadPoolExecutor(1) as writer:
+        read = 0
+        for number, each in enumerate(file.tensors):
+            borrowed: list[Array] = []
+
+            def memory(borrowed: list[Array] = borrowed) -> Array:
+                borrowed.append(free.get())
+                return borrowed[-1]
+
+            for slab in each.slabs(memory):
+                waiting.append(writer.submit(done, number, slab, borrowed.copy()))
+                borrowed.clear()
+                while len(waiting) > SLABS:
+                    waiting.popleft().result()
+            read += each.nbytes
+            if read >= SLAB:
+                read = _forgotten(sources)
+        while waiting:
+            waiting.popleft().result()
+    for each, found in zip(file.tensors, marks, strict=True):
+        if sum(length for length, _ in found) != each.nbytes:
+            raise CheckpointError(f"{each.name} has another size than was planned; {file.path} was not written")
+    spoiled.extend(bad)
     return marks
 
 
-def _read_back(path: Path, file: File, marks: Sequence[int]) -> None:
+def _forgotten(sources: Sequence[Held]) -> int:
+    for source in sources:
+        source.forget()
+    return 0
+
+
+def _read_back(path: Path, file: File, marks: Sequence[Sequence[tuple[int, int]]]) -> None:
     held = READERS[file.form](path)
     wanted = {each.name: (each.code, each.shape) for each in file.tensors}
     found = {name: (tensor.code, tensor.shape) for name, tensor in held.tensors.items()}
     if wanted != found:
         raise CheckpointError(f"{file.path} was not written: read back, it has other tensors than were written")
-    for each, mark in zip(file.tensors, marks, strict=True):
-        if digest.digest(held.tensors[each.name].flat()) != mark:
-            raise CheckpointError(f"{file.path} was not written: read back, {each.name} is another; look at the disk")
-        held.forget()
+
+    def same(item: tuple[Planned, Sequence[tuple[int, int]]]) -> str:
+        each, slabs = item
+        data, begin, right = held.tensors[each.name].flat(), 0, True
+        for length, mark in slabs:
+            right = right and digest.digest(data[begin : begin + length]) == mark
+            begin += length
+            if length == SLAB:
+                held.forget()
+        return "" if right else each.name
+
+    with ThreadPoolExecutor(READING) as readers:
+        read = 0
+        for each, wrong in zip(file.tensors, readers.map(same, zip(file.tensors, marks, strict=True)), strict=True):
+            if wrong:
+                raise CheckpointError(f"{file.path} was not written: read back, {wrong} is another; look at the disk")
+            read += each.nbytes
+            if read >= SLAB:
+                read = _forgotten([held])
 
 
 @contextlib.contextmanager
