@@ -149,10 +149,8 @@ class Subject:
             yield
 
     @contextlib.contextmanager
-    def _all_trained(self) -> Iterator[None]:
-        frozen = [
-            parameter for parameter in self.model.parameters() if not parameter.requires_grad and is_float(parameter)
-        ]
+    def _all_trained(self, module: nn.Module) -> Iterator[None]:
+        frozen = [each for each in module.parameters() if not each.requires_grad and is_float(each)]
         for parameter in frozen:
             parameter.requires_grad_(True)
         try:
