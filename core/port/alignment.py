@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from .layer import BLOCK, CUSTOM, Step, Trace
+from .layouts import Array
 from .mapping import WeightMapping
 from .roles import MOVING
 
@@ -35,7 +36,9 @@ class Paired:
 
     `places` are their positions in the two traces, and `sources` where their arguments are: (position, argument). Where
     several steps of one side are one of the other, as the layers of a hand-written attention are Keras's own, the last
-    stands for them, and their arguments are those of the first; they are not `whole`, and cannot be replayed.
+    stands for them, and their arguments are those of the first; they are not `whole`, and cannot be replayed. `chains`
+    are the positions of steps that a side takes between an argument and the step itself, such as padding by a layer of
+    its own: by side and argument.
     """
 
     torch: Step
@@ -44,6 +47,7 @@ class Paired:
     weights: frozenset[str] = frozenset()
     sources: tuple[Sources, Sources] = ((), ())
     whole: bool = True
+    chains: dict[tuple[str, int], tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -233,14 +237,14 @@ def score(one: Step, other: Step) -> float:
         return 1.0 if one.role == other.role and len(one.outputs[0].shape) == len(other.outputs[0].shape) else 0.0
     same = one.role == other.role
     if not same and not any({one.role, other.role} <= family for family in FAMILIES):
-        return 4.0 if alike(one, other) else 0.0
-    return (3.0 if same else 1.0) + (4.0 if alike(one, other) else 0.0)
+        return 4.0 if alike(one.outputs[0], other.outputs[0]) else 0.0
+    return (3.0 if same else 1.0) + (4.0 if alike(one.outputs[0], other.outputs[0]) else 0.0)
 
 
-def alike(one: Step, other: Step) -> bool:
-    """Whether two results may hold the same numbers, in any order."""
-    first, second = (np.asarray(step.outputs[0], dtype=np.float64) for step in (one, other))
-    if not first.size:
+def alike(one: Array, other: Array) -> bool:
+    """Whether two arrays may hold the same numbers, in any order."""
+    first, second = (np.asarray(array, dtype=np.float64) for array in (one, other))
+    if not first.size or first.size != second.size:
         return False
     for measure in (np.sum, lambda array: np.sum(array * array), np.max, np.min):
         values = float(measure(first)), float(measure(second))

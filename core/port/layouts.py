@@ -71,6 +71,11 @@ def layouts(torch: tuple[int, ...], keras: tuple[int, ...], maps: tuple[tuple[in
                 yield Layout("flat", sizes)
 
 
+def usual(torch: Array) -> Layout:
+    """The layout of the rule for an array that fits none: channels behind the batch in what has space."""
+    return CHANNELS if torch.ndim > 3 else SAME
+
+
 def _shape(layout: Layout, shape: tuple[int, ...]) -> tuple[int, ...]:
     axes = list(shape)
     if layout.word == "channels":

@@ -18,6 +18,7 @@ from ..verdict import Verdict
 from . import causes
 from .findings import Finding
 from .layer import BLOCK, CUSTOM, Step
+from .layouts import usual
 from .porting import Porting
 from .replaying import Replaying
 from .roles import MOVING
@@ -87,6 +88,7 @@ class Search:
         item = self.taps.get(f"input {index} {place}")
         return item is not None and item.verdict is not Verdict.EQUAL
 
+    @functools.cache  # noqa: B019
     def forward(self) -> Fault | None:
         """The first fault that shows in the forward pass."""
         for index in range(len(self.porting.pairs)):
@@ -134,9 +136,8 @@ class Search:
         """The fault before a step that is given something else, though every result before agrees."""
         pair = self.porting.pairs[index]
         ours, theirs = self.porting.arguments(index)
-        layout = self.porting.layouts.get(f"input {index} {place}")
-        torch = layout.to_keras(ours[place]) if layout is not None else ours[place]
-        why = causes.between(self.agreeing(), torch, theirs[place])
+        layout = self.porting.layouts.get(f"input {index} {place}") or usual(ours[place])
+        why = causes.between(self.agreeing(), layout.to_keras(ours[place]), theirs[place])
         name, other = self._lone(pair.places)
         text = (
             f"what reaches `{pair.torch.name}` (Keras's `{pair.keras.name}`) differs, though every layer before agrees"
@@ -152,10 +153,10 @@ class Search:
         text = f"the output `{name}` differs, though every layer before agrees"
         why = None
         if output.torch is not None and output.keras is not None:
-            layout = self.porting.layouts.get(f"output {name}")
             torch = self.porting.traces["torch"].outputs[output.torch]
-            torch = layout.to_keras(torch) if layout is not None else torch
-            why = causes.between(self.agreeing(), torch, self.porting.traces["keras"].outputs[output.keras])
+            layout = self.porting.layouts.get(f"output {name}") or usual(torch)
+            other = self.porting.traces["keras"].outputs[output.keras]
+            why = causes.between(self.agreeing(), layout.to_keras(torch), other)
         elif item.complaint:
             text = f"the output `{name}`: {item.complaint}"
         if not ours and not theirs and self.porting.pairs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -13,13 +14,15 @@ from ..backend import SIDES
 from ..measured import Job, Measured
 from ..noise import generator
 from ..technique import Arrays
-from .alignment import Paired, aligned
+from .alignment import Paired, aligned, alike
 from .given import Given, Hint, Output, outputs
 from .layer import Trace
 from .layouts import SAME, Array, Layout, layouts
 from .mapping import Match, WeightMapping
+from .roles import MOVING
 from .subject import Subject
 
+CHAIN = 4  # steps at most that are looked behind
 CHANGE = 0.01  # by which part of their length the weights move in one training step
 
 
@@ -82,10 +85,44 @@ class Porting(Measured):
             if output.torch is not None and output.keras is not None:
                 one, other = torch.outputs[output.torch], keras.outputs[output.keras]
                 self.layouts[f"output {output.name}"] = output.layout or fitting(one, other, maps)
+        for pair in self.pairs:
+            if pair.whole:
+                self._link(pair)
         for index, pair in enumerate(self.pairs):
             self.layouts[f"tap {index}"] = fitting(pair.torch.outputs[0], pair.keras.outputs[0], maps)
             for place, (one, other) in enumerate(zip(*self.arguments(index), strict=False)):
                 self.layouts[f"input {index} {place}"] = fitting(one, other, maps)
+
+    def _link(self, pair: Paired) -> None:
+        """Look for each argument behind what one side alone does to it on the way, such as padding by a layer."""
+        for place in range(min(map(len, pair.sources))):
+            ours, theirs = (self._ways(side, pair.sources[own][place]) for own, side in enumerate(SIDES))
+            ways = sorted(itertools.product(ours, theirs), key=lambda both: len(both[0][1]) + len(both[1][1]))
+            fits = [both for both in ways if fitting(self._at("torch", both[0][0]), self._at("keras", both[1][0]))]
+            good = [both for both in fits if alike(self._at("torch", both[0][0]), self._at("keras", both[1][0]))]
+            for own, (side, (source, chain)) in enumerate(zip(SIDES, (good or fits or ways)[0], strict=True)):
+                held = list(pair.sources[own])
+                held[place] = source
+                pair.sources = (tuple(held), pair.sources[1]) if own == 0 else (pair.sources[0], tuple(held))
+                if chain:
+                    pair.chains[side, place] = chain
+
+    def _ways(self, side: str, source: tuple[int, int]) -> list[tuple[tuple[int, int], tuple[int, ...]]]:
+        """Where an argument may be looked for, with the positions of the steps between that place and itself."""
+        own = list(SIDES).index(side)
+        steps = self.traces[side].steps
+        taken = {pair.places[own] for pair in self.pairs}
+        made = {id(step.outputs[0]): place for place, step in enumerate(steps) if step.outputs and place not in taken}
+        found: list[tuple[tuple[int, int], tuple[int, ...]]] = [(source, ())]
+        while len(found) <= CHAIN:
+            before = made.get(id(self._at(side, found[-1][0])))
+            if before is None or not steps[before].inputs or steps[before].role not in (*MOVING, "zero_pad"):
+                break
+            found.append(((before, 0), (before, *found[-1][1])))
+        return found
+
+    def _at(self, side: str, source: tuple[int, int]) -> Array:
+        return self.traces[side].steps[source[0]].inputs[source[1]]
 
     def maps(self) -> tuple[tuple[int, ...], ...]:
         """The shapes of PyTorch's feature maps, channels first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,7 +34,7 @@ class Replaying(Measured):
     def __init__(self, porting: Porting, index: int) -> None:
         self.porting, self.index, self.seed, self.narrow = porting, index, porting.seed, porting.narrow
         self.pair: Paired = porting.pairs[index]
-        self.steps: tuple[Step, Step] = (self.pair.torch, self.pair.keras)
+        self.steps: tuple[Step, Step] = (self._padded("torch"), self._padded("keras"))
         self.torch: Subject = porting.subjects["torch"]
         self.keras: Subject = porting.subjects["keras"]
         self.varied: tuple[Step, Step] = self.steps
@@ -89,6 +89,19 @@ class Replaying(Measured):
         finally:
             self.varied, self.training = self.steps, False
 
+    def _padded(self, side: str) -> Step:
+        """A side's step, with the padding of a layer before it among its settings."""
+        step = self.pair.torch if side == "torch" else self.pair.keras
+        held = step.settings.get("padding")
+        for place in self.pair.chains.get((side, 0), ()):
+            link = self.porting.traces[side].steps[place]
+            more = link.settings.get("padding")
+            if link.role == "zero_pad" and more is not None and held is not None and len(more) == len(held):
+                held = tuple((a + c, b + d) for (a, b), (c, d) in zip(held, more, strict=True))
+        return (
+            step if held == step.settings.get("padding") else replace(step, settings={**step.settings, "padding": held})
+        )
+
     def _batch(self) -> Arrays:
         return {str(place): array for place, array in enumerate(self.given)}
 
@@ -111,12 +124,28 @@ class Replaying(Measured):
         if side == "torch" and len(step.inputs) == len(laid):  # back in PyTorch's own order
             order = self.porting.order(self.index)
             laid = [laid[order.index(index)] for index in range(len(laid))]
+        subject = self.torch if side == "torch" else self.keras
+        before = {index: self._through(subject, side, index, laid) for index in range(len(laid))}
         laid += list(step.inputs[len(laid) :])
         cotangent = None
         if self.cotangent.size:
             cotangent = (self.output or SAME).to_torch(self.cotangent) if side == "torch" else self.cotangent
-        subject = self.torch if side == "torch" else self.keras
-        return subject.replay(step, laid, cotangent, training=self.training)
+        found = subject.replay(step, laid, cotangent, training=self.training)
+        for index, passed in before.items():
+            for link, given in reversed(passed):
+                if f"input {index}" in found:
+                    back = subject.replay(link, [given, *link.inputs[1:]], found[f"input {index}"])
+                    found[f"input {index}"] = back["input 0"]
+        return found
+
+    def _through(self, subject: Subject, side: str, index: int, laid: list[Array]) -> list[tuple[Step, Array]]:
+        """Take an argument through the steps that the side has before this one; what each of them was given."""
+        passed = []
+        for place in self.pair.chains.get((side, index), ()):
+            link = self.porting.traces[side].steps[place]
+            passed.append((link, laid[index]))
+            laid[index] = subject.replay(link, [laid[index], *link.inputs[1:]], None)["output"]
+        return passed
 
     def run(self, side: str, job: Job, batches: list[Arrays], move: str | None = None, throw: int = 0) -> Arrays:
         subject = self.torch if side == "torch" else self.keras
