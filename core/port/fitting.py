@@ -24,6 +24,16 @@ class Fit:
     torch: tuple[Piece, ...]
     keras: tuple[Piece, ...]
 
+    def folded(self, axis: str, torch: tuple[str, ...], keras: tuple[str, ...], sizes: Mapping[str, int]) -> Fit:
+        """The same, with an axis of features in its parts, in each side's own order."""
+        inner = {side: {axis: " ".join(names)} for side, names in (("torch", torch), ("keras", keras))}
+        groups = [keras if group == (axis,) else group for group in parse(self.axes)]
+        return Fit(
+            render(tuple(groups)),
+            tuple(relabelled(piece, inner["torch"], sizes) for piece in self.torch),
+            tuple(relabelled(piece, inner["keras"], sizes) for piece in self.keras),
+        )
+
 
 def fits(torch: Slot, keras: Slot, turned: bool = False) -> list[Fit]:
     """The ways in which the two may be one weight, the one in the canonical order first; none where sizes do not fit.

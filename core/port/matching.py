@@ -1,16 +1,17 @@
-"""Which weight of a PyTorch model is which of a Keras model: by their numbers, their places in both, and their names."""
+"""Which weight of a PyTorch model is which of a Keras model: by numbers, by places in both, and by names."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
 import numpy as np
 
-from ..axes import Array
+from ..axes import Array, parse
 from ..errors import StateError, nearest
 from ..technique import Arrays
+from . import flattening
 from .contents import Found, contents
 from .fingerprint import fingerprint, is_constant
 from .fitting import Fit, fits
@@ -72,6 +73,7 @@ class _Matcher:
             "torch": traces[0] if traces else None,
             "keras": traces[1] if traces else None,
         }
+        self.courses = {side: flattening.Course(trace) if trace else None for side, trace in self.traces.items()}
         known = [set(sources_of(trace).values()) for trace in self.traces.values()]
         self.shared = known[0] & known[1]
         self.prints: dict[tuple[str, Slot], int] = {}
@@ -161,14 +163,14 @@ class _Matcher:
                 left["torch"].append(pair.torch)
                 left["keras"].append(pair.keras)
                 continue
-            rest = self._note(pair)
+            rest = self._note(pair, wirings)
             for side, slots in rest.items():
                 if slots:
                     unit = pair.torch if side == "torch" else pair.keras
                     left[side].append(replace(unit, slots=slots))
         return left
 
-    def _note(self, pair: Pair) -> dict[str, dict[str, Slot]]:
+    def _note(self, pair: Pair, wirings: Mapping[str, Wiring]) -> dict[str, dict[str, Slot]]:
         """The matches of two units' weights; what one of them has alone is given back."""
         for layer, other in ((pair.torch.layer, "Keras"), (pair.keras.layer, "PyTorch")):
             if layer.refused:
@@ -181,6 +183,7 @@ class _Matcher:
             found = self._fit(ours[name], theirs[other], CUSTOM in (pair.torch.layer.role, pair.keras.layer.role))
             if found is None:
                 continue
+            found = self._folded(pair, name, found, wirings)
             one = Match(
                 f"{pair.torch.name.replace(' ', '.')}.{name}" if pair.torch.layer.role != CUSTOM
                 else pair.torch.name.replace(" ", "."),
@@ -208,6 +211,22 @@ class _Matcher:
                 f"taken as {found[0].torch[0].axes!r} and {found[0].keras[0].axes!r}"
             )
         return (same or found)[0]
+
+    def _folded(self, pair: Pair, name: str, fit: Fit, wirings: Mapping[str, Wiring]) -> Fit:
+        """The fit with the features of a flattened map in each side's own order."""
+        steps = [wirings[side].calls.get(getattr(pair, side)) for side in NAMES]
+        courses = [self.courses[side] for side in NAMES]
+        for axis in parse(fit.axes):
+            ends = flattening.ends(pair.torch.layer.role, name, axis[0]) if len(axis) == 1 else ()
+            for end in ends:
+                folded = [
+                    course.at(step, end) if course and step else None
+                    for course, step in zip(courses, steps, strict=True)
+                ]
+                if order := flattening.order(*folded):
+                    fit = fit.folded(axis[0], order.torch, order.keras, order.sizes)
+                    break
+        return fit
 
     def _whole(self, side: str, fit: Fit) -> Array:
         pieces = fit.torch if side == "torch" else fit.keras

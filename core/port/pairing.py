@@ -25,7 +25,10 @@ class Pair:
 
 @dataclass
 class Pairing:
-    """What has been paired so far. `traced` says whether places come from a run; `open` are groups of which nothing tells which is which."""
+    """What has been paired so far.
+
+    `traced` says whether places come from a run; `open` are groups of which nothing tells which is which.
+    """
 
     torch: Wiring
     keras: Wiring
@@ -109,19 +112,30 @@ class Pairing:
         if order is not None:
             self._pair(torch, [keras[index] for index in order], "name", "their names")
             return
+        if parts := self._by_parts(torch, keras):
+            self._pair(*parts, "order", "their parts in the attention")
+            return
         groups = self._by_ports(torch, keras)
+        if len(groups) == len(torch):
+            self._pair([one[0] for one, _ in groups], [other[0] for _, other in groups], how, "where their results go")
+            return
         if len(groups) > 1:
             for one, other in groups:
-                if len(one) == 1:
-                    self._pair(one, other, "order", "where their results go")
-                else:
-                    self._settle(one, other, how)
+                self._settle(one, other, how)
             return
         if self.torch.parallel(torch) and self.keras.parallel(keras) and how != "content":
             self.open.append((torch, keras))
             return
         first, second = sorted(torch, key=self.torch.order), sorted(keras, key=self.keras.order)
         self._pair(first, second, how, "the order in which they run")
+
+    def _by_parts(self, torch: list[Unit], keras: list[Unit]) -> tuple[list[Unit], list[Unit]] | None:
+        """The projections of one attention: queries, keys and values, by what is done with them."""
+        ours = {self.torch.part(unit): unit for unit in torch}
+        theirs = {self.keras.part(unit): unit for unit in keras}
+        if len(ours) != len(torch) or set(ours) != set(theirs) or "" in ours:
+            return None
+        return list(ours.values()), [theirs[part] for part in ours]
 
     def _by_ports(self, torch: list[Unit], keras: list[Unit]) -> list[tuple[list[Unit], list[Unit]]]:
         """The units in groups whose results go to the same places, where these tell at all."""
@@ -132,7 +146,7 @@ class Pairing:
 
     def _pair(self, torch: Sequence[Unit], keras: Sequence[Unit], how: str, reason: str) -> None:
         self.pairs.extend(Pair(one, other, how) for one, other in zip(torch, keras, strict=True))
-        if len(torch) > 1 or reason == "where their results go":
+        if len(torch) > 1:
             said = ", ".join(f"{one.name} is {other.name}" for one, other in zip(torch, keras, strict=True))
             self.settled.append(f"{reason} tell among layers of one shape: {said}")
 

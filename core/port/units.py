@@ -12,6 +12,7 @@ from .piece import Piece
 
 Key = tuple[Any, ...]
 LINEAR, DEPTHWISE, NORM = "linear", "depthwise", "norm"
+PROJECTIONS = ("query", "key", "value")  # in the order in which they are packed
 MAIN = ("kernel", "table", "gamma", "beta", "mean", "alpha")
 
 
@@ -108,7 +109,8 @@ def divided(unit: Unit, count: int, heads: int = 0) -> list[Unit]:
             slots[name] = replace(slot, axes=" ".join(left), shape=shape, pieces=pieces)
         kind, space, inside, out_size = unit.key
         key = (kind, space, inside, out_size // count)
-        found.append(replace(unit, name=f"{unit.name}[{index}]", slots=slots, key=key, label=("dense", "", False)))
+        part = PROJECTIONS[index] if count == len(PROJECTIONS) else f"slice {index}"
+        found.append(replace(unit, name=f"{unit.name} {part}", slots=slots, key=key, label=("dense", part, False)))
     return found
 
 

@@ -6,10 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from .fingerprint import fingerprint, is_constant
 from .layer import BLOCK, CUSTOM, Step, Trace
-from .units import Unit
+from .units import PROJECTIONS, Unit
 
-PLACED = frozenset({"concatenate", "stack", "subtract", "divide", "matmul", "scaled_dot_product_attention"})
-PROJECTIONS = ("query", "key", "value")
+PRODUCT, ATTENTION = "matmul", "scaled_dot_product_attention"
+PLACED = frozenset({"concatenate", "stack", "subtract", "divide", PRODUCT, ATTENTION})
+ATTENDED = {
+    **{frozenset({(ATTENTION, place)}): part for place, part in enumerate(PROJECTIONS)},
+    frozenset({(PRODUCT, 0)}): "query",
+    frozenset({(PRODUCT, 0), (PRODUCT, 1)}): "key",  # with the queries, the first factor of the second product
+    frozenset({(PRODUCT, 1)}): "value",
+}
 
 
 def sources_of(trace: Trace | None) -> dict[int, int]:
@@ -58,6 +64,13 @@ class Wiring:
         """Whether all of these take one and the same tensor, so that none comes before another."""
         fed = {self.fed.get(unit) for unit in units}
         return len(fed) == 1 and None not in fed
+
+    def part(self, unit: Unit) -> str:
+        """Which projection of an attention a unit is, by its layer or by the products that its result goes into."""
+        if unit.label[1:2] and unit.label[1] in PROJECTIONS:
+            return str(unit.label[1])
+        found = {(role, place) for role, place in self.ports[unit] if role in (PRODUCT, ATTENTION)}
+        return ATTENDED.get(frozenset(found), "")
 
     def order(self, unit: Unit) -> tuple[int, int, int]:
         """What sorts units: from the inputs to the outputs, then as they ran."""
@@ -141,7 +154,7 @@ def _levels(units: Sequence[Unit]) -> list[list[Unit]]:
     found: list[list[Unit]] = []
     for unit in units:
         role, part, backwards = (*unit.label, "", "", False)[:3]
-        aside = part in PROJECTIONS or backwards or role == CUSTOM
+        aside = part in PROJECTIONS or str(part).startswith("slice") or backwards or role == CUSTOM
         if found and aside and (part != PROJECTIONS[0]):
             found[-1].append(unit)
         else:
