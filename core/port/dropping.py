@@ -30,6 +30,23 @@ def held_still(porting: Porting, notes: list[str]) -> dict[str, tuple[str, ...]]
     return {side: tuple(dict.fromkeys(names)) for side, names in found.items()}
 
 
+def even_out(porting: Porting, notes: list[str]) -> None:
+    """Let PyTorch's batch normalisation keep the biased variance where its partner does, in all that follows."""
+    pairs = [pair for pair in porting.pairs if pair.torch.role == pair.keras.role == "batch_norm"]
+    names = [
+        pair.torch.layer
+        for pair in pairs
+        if pair.torch.settings.get("unbiased") is True and pair.keras.settings.get("unbiased") is False
+    ]
+    porting.subjects["torch"].biased = tuple(dict.fromkeys(names))
+    if names:
+        notes.append(
+            f"in training PyTorch's batch normalisation ({names[0]}{' …' if len(names) > 1 else ''}) keeps the unbiased "
+            "variance and Keras's the biased one, so running variances drift apart by one part in the number of samples; "
+            "no setting mends that, and it was evened out here to see all else"
+        )
+
+
 def difference(porting: Porting) -> Fault | None:
     """Where one side drops and the other does not, or at another rate; dropout itself is off in the training steps."""
     drops = {side: [step for step in porting.traces[side].steps if _rate(step) > 0] for side in SIDES}

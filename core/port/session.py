@@ -120,6 +120,7 @@ class Session:
         porting = self.porting
         batches = [porting.given.batch()] * steps
         still = dropping.held_still(porting, self.notes)
+        dropping.even_out(porting, self.notes)
         job = porting.training(steps, porting.rate(porting.run("torch", porting.gradients(), batches[:1])), still)
         found = porting.measure(job, batches)
         self.judge("training", started, found, lambda: self.search.forward() or self.search.anywhere(training=True))

@@ -20,7 +20,8 @@ class Subject(Protocol):
 
     `layers` are those with weights, in the order in which the model holds them. `aliases` are second names of a tied
     tensor: {second: first}. `precision` is `float64` or `float32`, and `weaker` says why it is the latter. Arrays are
-    in the framework's own layout, and named as the framework names them.
+    in the framework's own layout, and named as the framework names them. `biased` are the layers of batch normalisation
+    that are to keep the biased variance in training, as Keras's own all do, where the framework's keep the unbiased.
     """
 
     side: str
@@ -28,6 +29,7 @@ class Subject(Protocol):
     aliases: Mapping[str, str]
     precision: str
     weaker: str
+    biased: Collection[str]
 
     def state(self) -> Arrays:
         """Every weight and buffer by its own name; before the first `write`, bitwise as the user holds it."""

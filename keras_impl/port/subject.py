@@ -39,11 +39,15 @@ class Subject:
         self.layers: tuple[Layer, ...] = weights.layers(names, settings.static)
         self.raised = Raised(names, precision == "float64")
         self.written: set[str] = set()
+        self.biased: Collection[str] = ()
+        self.ours = {**self.names.names, **{id(one): name for name, one in self.raised.variables.items()}}
+        held = {piece.tensor for layer in self.layers for slot in layer.slots for piece in slot.pieces}
+        self.loose = [name for name in self.raised.variables if name not in held]
 
     def state(self) -> Arrays:
         held = {name: as_array(variable) for name, variable in self.names.variables.items() if name not in self.written}
         ours = self.raised.values()
-        return {name: held.get(name, ours[name]) for name in self.names.variables}
+        return {name: held.get(name, ours[name]) for name in self.names.variables if name not in self.loose}
 
     def write(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         given = {self.aliases.get(name, name): array for name, array in arrays.items()}
@@ -59,21 +63,23 @@ class Subject:
         self.written |= set(given)
 
     def run(self, inputs: Inputs, *, training: bool = False, watch: bool = True) -> Trace:
-        recorder = Recorder(self.names, self.layers) if watch else None
+        recorder = Recorder(self.names, self.layers, self.ours) if watch else None
+        before = self.raised.values(self.loose)
         with self.raised.alive(training):
             args, kwargs = self._given(inputs)
             with recording(recorder):
                 result = self.model(*args, **kwargs, **self._mode(training))
             outputs = {name: recorder.array(tensor) if recorder else as_array(tensor)
                        for name, tensor in flattened(result).items()}  # fmt: skip
+        self.raised.put(before)
         if training:
-            self._moved()
+            self.written |= set(self._buffers())
         return Trace(outputs, recorder.steps if recorder else [])
 
     def gradients(
         self, inputs: Inputs, cotangents: Sequence[NDArray[Any] | None], *, training: bool = False
     ) -> Arrays:
-        before = self._buffers()
+        before = self.raised.values(None if training else self.loose)
         try:
             with self.raised.alive(training):
                 args, kwargs = self._given(inputs)
@@ -122,7 +128,7 @@ class Subject:
         self, step: Step, inputs: Sequence[NDArray[Any]], cotangent: NDArray[Any] | None, *, training: bool = False
     ) -> Arrays:
         call: Call = step.handle
-        before = self._buffers()
+        before = self.raised.values([*call.tensors, *call.buffers] if training else self.loose)
         try:
             with self.raised.alive(training):
                 given = [self._tensor(array, like) for array, like in zip(inputs, step.inputs, strict=True)]
@@ -160,10 +166,9 @@ class Subject:
         takes = isinstance(self.model, keras.Model) or self.model._call_has_training_arg
         return {"training": training} if takes else {}
 
-    def _buffers(self) -> dict[str, np.ndarray]:
+    def _buffers(self) -> list[str]:
         parameters = set(self._parameters())
-        return {name: variable.numpy().copy() for name, variable in self.raised.variables.items()
-                if name not in parameters}  # fmt: skip
+        return [name for name in self.raised.variables if name not in parameters]
 
     def _parameters(self) -> list[str]:
         found = [piece.tensor for layer in self.layers for slot in layer.slots if slot.trainable
@@ -174,9 +179,6 @@ class Subject:
         owned = {id(variable) for variable in self.model.trainable_variables}
         variable = self.names.variables[name]
         return id(variable) in owned or isinstance(variable, tf.Variable) and bool(variable.trainable)
-
-    def _moved(self) -> None:
-        self.written |= set(self._buffers())
 
 
 def arguments(model: Any, given: Any) -> tuple[list[Any], dict[str, Any]]:

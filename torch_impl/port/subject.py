@@ -17,6 +17,7 @@ from ...core.errors import InputError
 from ...core.port.layer import Step, Trace
 from ...core.port.subject import Inputs
 from ...core.technique import Arrays
+from .biased import biased
 from .layers import layers
 from .observing import Watch
 from .raising import NARROW, WIDE, Raised, copied, in_mode, lowered, raised, untouched
@@ -41,6 +42,7 @@ class Subject:
         self._state: Arrays | None = state
         self._frozen = _frozen(model)
         self.narrow: list[str] = []
+        self.biased: Collection[str] = ()
 
     def state(self) -> Arrays:
         """Every weight and persistent buffer by its own name."""
@@ -145,7 +147,8 @@ class Subject:
     def _running(self, training: bool) -> Iterator[None]:
         if training:
             self._state = None
-        with untouched(self.dtype), in_mode(self.model, training), parametrize.cached(), Raised(self.wide):
+        evened = biased(self.model, self.biased if training else ())
+        with untouched(self.dtype), in_mode(self.model, training), parametrize.cached(), Raised(self.wide), evened:
             yield
 
     @contextlib.contextmanager
