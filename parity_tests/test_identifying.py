@@ -199,7 +199,7 @@ class Shapes(unittest.TestCase):
             ("its second input minus its first input", lambda a, b: b - a),
             ("its first input times its second input", lambda a, b: a * b),
             ("its first input plus 0.1 times its second input", lambda a, b: a + 0.1 * b),
-            ("its second input, its first input joined along channels", lambda a, b: np.concatenate([b, a], -1)),
+            ("its second input, its first input concatenated along channels", lambda a, b: np.concatenate([b, a], -1)),
             ("relu of its first input plus its second input", lambda a, b: np.maximum(a + b, 0)),
             ("silu of its first input, times its second input", lambda a, b: a / (1 + np.exp(-a)) * b),
             ("its first input @ its second input transposed", lambda a, b: a @ b.transpose(0, 2, 1)),

@@ -10,6 +10,7 @@ import numpy as np
 from .. import verdict
 from .evidence import Array, Cause, Replayed, labels, told
 from .formulas.found import MARGIN, Found, digits, explains
+from .formulas.precisions import ROUNDINGS, narrowed
 from .identifying import identified
 
 SHARP = 12.0
@@ -46,6 +47,14 @@ def by_formula(replay: Replayed) -> Cause | None:
             return Cause(text, "", True)
     if text := constant(torch, keras, replay.tensors("torch"), max(least, common + MARGIN)):
         return Cause(f"{names[1]} {text} {names[0]}", "", True)
+    if narrow := narrowed(torch, keras):
+        place = 0 if narrow[0] == "PyTorch" else 1
+        text = f"what {names[place]} gives holds {narrow[1]} numbers only: it was cast to half precision or narrower"
+        if narrow[1] == "float32":
+            text = f"what {names[place]} gives holds float32 numbers only: it was cast on the way, or a constant was"
+        return Cause(text)
+    if found := _rounded(inputs, torch, keras, replay, common):
+        return found
     if pair := same(ours, theirs):
         blunt, sharp = (names[0], names[1]) if pair[0].digits < pair[1].digits else (names[1], names[0])
         low, high = sorted((pair[0].digits, pair[1].digits))
@@ -55,6 +64,24 @@ def by_formula(replay: Replayed) -> Cause | None:
     for ways, name, lost in ((ours, names[0], names[1]), (theirs, names[1], names[0])):
         if sure := _sure(ways, common):
             return Cause(f"{name} computes {sure.name} (to {told(sure.digits)}), and {lost} something else")
+    return None
+
+
+def _rounded(inputs: Iterable[Array], torch: Array, keras: Array, replay: Replayed, common: float) -> Cause | None:
+    """Whether one side computes the other's formula of inputs that it rounds to a narrower type first."""
+    names, arrays = labels(replay), _usable(inputs)
+    for place, (own, other) in enumerate(((torch, keras), (keras, torch))):
+        wide = identified(arrays, other, replay.tensors(("keras", "torch")[place]), needed(replay))
+        if not wide:
+            continue
+        for kind, function in ROUNDINGS.items():
+            given = [function(array) if _floats(array) else array for array in arrays]
+            for found in identified(given, own, replay.tensors(("torch", "keras")[place]), needed(replay)):
+                if found.name == wide[0].name and explains(found.digits, common):
+                    text = f"{names[place]} computes {found.name} of its input rounded to {kind}"
+                    return Cause(
+                        f"{text} (to {told(found.digits)}), and {names[1 - place]} of the input itself", "", True
+                    )
     return None
 
 

@@ -15,20 +15,29 @@ from .formulas.combining import combining
 from .formulas.found import Found, digits, explains, factor, sample, settled
 from .formulas.masking import masking
 from .formulas.movements import movement
+from .formulas.precisions import narrowed
 from .identifying import identified
 
 NEAREST, NEAR, PAIRED = 3, 24, 12
 SHARED, OTHERS = " plus what is the same for every sample", "PyTorch's"
-NEEDED = verdict.IDENTIFIED["float64"]
 
 
 @dataclass(frozen=True)
 class Expressed:
-    """A tensor in terms of earlier ones; the fewer operands the simpler."""
+    """A tensor in terms of earlier ones, the `operands`; `found` is the formula, None for such a tensor as it is."""
 
-    text: str
     digits: float
-    operands: int
+    operands: tuple[str, ...]
+    found: Found | None = None
+
+    @property
+    def text(self) -> str:
+        names = [f"`{name}`" for name in self.operands]
+        return self.found.of(*names) if self.found else f"{names[0]} as it is"
+
+    @property
+    def effort(self) -> int:
+        return len(self.operands) if self.found else 0
 
 
 def between(before: Mapping[str, Array], torch: Array, keras: Array) -> Cause | None:
@@ -40,23 +49,23 @@ def between(before: Mapping[str, Array], torch: Array, keras: Array) -> Cause | 
     if not all(array.size and np.issubdtype(array.dtype, np.floating) for array in (torch, keras)):
         return None
     common = digits(torch, keras)
+    least = verdict.IDENTIFIED["float32" if np.float32 in (torch.dtype, keras.dtype) else "float64"]
     latest = reversed(list(before.items()))
     earlier = [(name, array) for name, array in latest if array.dtype.kind == "f" and array.size][:NEAR]
-    ours, theirs = (sorted(expressed(earlier, array), key=lambda one: one.operands) for array in (torch, keras))
-    for one, other in sorted(itertools.product(ours, theirs), key=lambda pair: pair[0].operands + pair[1].operands):
+    ours, theirs = (sorted(expressed(earlier, array, least), key=lambda one: one.effort) for array in (torch, keras))
+    for one, other in sorted(itertools.product(ours, theirs), key=lambda pair: pair[0].effort + pair[1].effort):
         if one.text != other.text and explains(min(one.digits, other.digits), common):
-            least = told(min(one.digits, other.digits))
-            return Cause(f"PyTorch passes on {one.text}, and Keras {other.text} (to {least})", "", True)
-    if found := _shared(earlier, torch, keras):
-        return found
-    if found := _apart(earlier, torch, keras):
+            return Cause(f"{_both(one, other)} (to {told(min(one.digits, other.digits))})", "", True)
+    if found := _shared(earlier, torch, keras, least) or _apart(earlier, torch, keras, least):
         return found
     for backwards in (False, True):
         given, made = (keras, torch) if backwards else (torch, keras)
         first, second = ("Keras", "PyTorch") if backwards else ("PyTorch", "Keras")
-        if way := next((way for way in identified((given,), made, {}) if explains(way.digits, common)), None):
+        if way := next((way for way in identified((given,), made, {}, least) if explains(way.digits, common)), None):
             text = f"what {second} passes on is {way.of(f'what {first} passes on')} (to {told(way.digits)})"
             return Cause(text, "", True)
+    if narrow := narrowed(torch, keras):
+        return Cause(f"what {narrow[0]} passes on holds {narrow[1]} numbers only: it was cast on the way")
     for side, rest, ways in (("PyTorch", "Keras", ours), ("Keras", "PyTorch", theirs)):
         sure = next((one for one in ways if explains(one.digits, common)), None)
         if sure is not None:
@@ -64,36 +73,68 @@ def between(before: Mapping[str, Array], torch: Array, keras: Array) -> Cause | 
     return None
 
 
-def expressed(earlier: Sequence[tuple[str, Array]], target: Array) -> Iterator[Expressed]:
-    """The ways to write a tensor in terms of one or two earlier ones, the latest of these first."""
+def _both(one: Expressed, other: Expressed) -> str:
+    """What both sides pass on, and what that comes to."""
+    if one.found is None and other.found is None:
+        return f"PyTorch takes `{one.operands[0]}` and Keras `{other.operands[0]}`: another tensor as input"
+    text = f"PyTorch passes on {one.text}, and Keras {other.text}"
+    for full, bare, side in ((one, other, "Keras"), (other, one, "PyTorch")):
+        if full.found is not None and bare.found is None and bare.operands[0] in full.operands:
+            return f"{text}: {side} lacks {_operation(full.found)}"
+    names = [item.found.name for item in (one, other) if item.found is not None]
+    if len(names) == 2 and all(CONCATENATED in name for name in names):
+        return f"{text}: in another order"
+    return text
+
+
+CONCATENATED = "concatenated"
+
+
+def _operation(found: Found) -> str:
+    """What a formula does, in a word or two: "the addition", "relu"."""
+    if found.family == "combining":
+        words = {
+            " plus ": "the addition",
+            " times ": "the product",
+            " minus ": "the subtraction",
+            " over ": "the division",
+        }
+        return next((word for key, word in words.items() if key in found.phrase), "the operation")
+    if found.family == "scaling":
+        return "the scale"
+    return {"masking": "the mask", "movement": "the change of places"}.get(found.family, found.name)
+
+
+def expressed(earlier: Sequence[tuple[str, Array]], target: Array, least: float) -> Iterator[Expressed]:
+    """The ways to write a tensor in terms of one or more earlier ones, the latest of these first."""
     for name, array in earlier:
-        if array.shape == target.shape and digits(array, target) >= NEEDED:
-            yield Expressed(f"`{name}` as it is", digits(array, target), 0)
+        if array.shape == target.shape and digits(array, target) >= least:
+            yield Expressed(digits(array, target), (name,))
     for place, (name, array) in enumerate(earlier):
         families = None if place < NEAREST else (activation, scaling, movement, masking)
-        for found in identified((array,), target, {}, families=families):
-            if found.family != "scaling" or found.phrase != "{0} itself":
-                yield Expressed(found.of(f"`{name}`"), found.digits, 1)
+        for found in identified((array,), target, {}, least, families):
+            if found.phrase != "{0} itself":
+                yield Expressed(found.digits, (name,), found)
     for (first, one), (second, other) in itertools.combinations(earlier[:PAIRED], 2):
-        for found in _fitting((one, other), target):
+        for found in _fitting((one, other), target, least):
             if "alone" not in found.name:
-                yield Expressed(found.of(f"`{first}`", f"`{second}`"), found.digits, 2)
+                yield Expressed(found.digits, (first, second), found)
     for three in itertools.combinations(earlier[:5], 3):
-        for found in _fitting([array for _, array in three], target):
+        for found in _fitting([array for _, array in three], target, least):
             if all(f"{{{number}}}" in found.phrase for number in range(3)):
-                yield Expressed(found.of(*(f"`{label}`" for label, _ in three)), found.digits, 3)
+                yield Expressed(found.digits, tuple(name for name, _ in three), found)
 
 
-def _fitting(arrays: Sequence[Array], target: Array) -> Iterator[Found]:
+def _fitting(arrays: Sequence[Array], target: Array, least: float) -> Iterator[Found]:
     if any(array.ndim != target.ndim for array in arrays):
         return
-    yield from identified(arrays, target, {}, families=(combining,))
+    yield from identified(arrays, target, {}, least, (combining,))
 
 
-def _shared(earlier: Sequence[tuple[str, Array]], torch: Array, keras: Array) -> Cause | None:
+def _shared(earlier: Sequence[tuple[str, Array]], torch: Array, keras: Array, least: float) -> Cause | None:
     """Both add to a multiple of one earlier tensor what is the same for every sample, such as a positional encoding."""
     for name, array in earlier:
-        one, other = _affine(array, torch), _affine(array, keras)
+        one, other = _affine(array, torch, least), _affine(array, keras, least)
         if one is None or other is None:
             continue
         texts = []
@@ -102,7 +143,7 @@ def _shared(earlier: Sequence[tuple[str, Array]], torch: Array, keras: Array) ->
             texts.append(f"{head}{SHARED}" if np.any(rest) else head)
         if texts[0] != texts[1]:
             return Cause(f"PyTorch passes on {texts[0]}, and Keras {texts[1]}", "", True)
-        way = next(iter(identified((one[1],), other[1], {})), None)
+        way = next(iter(identified((one[1],), other[1], {}, least)), None)
         if way is not None and way.phrase != "{0} itself":
             head = texts[0].removesuffix(SHARED)
             text = f"both add to {head} what is the same for every sample, such as a positional encoding"
@@ -114,20 +155,20 @@ def _shared(earlier: Sequence[tuple[str, Array]], torch: Array, keras: Array) ->
     return None
 
 
-def _affine(array: Array, target: Array) -> tuple[float, Array] | None:
+def _affine(array: Array, target: Array, least: float) -> tuple[float, Array] | None:
     """The factor and the rest, if the target is a multiple of an array plus something that all samples share."""
     if array.shape != target.shape or array.ndim < 2 or array.shape[0] < 2:
         return None
     x, y = array[1:] - array[:1], target[1:] - target[:1]
     scale = settled(y[np.abs(x) > 1e-6] / x[np.abs(x) > 1e-6])
-    if not scale or digits(scale * x, y) < NEEDED:
+    if not scale or digits(scale * x, y) < least:
         return None
     rest = target[:1] - scale * array[:1]
     small = np.max(np.abs(rest)) < 1e-9 * max(float(np.max(np.abs(target))), 1e-300)
     return scale, np.zeros_like(rest) if small else rest
 
 
-def _apart(earlier: Sequence[tuple[str, Array]], torch: Array, keras: Array) -> Cause | None:
+def _apart(earlier: Sequence[tuple[str, Array]], torch: Array, keras: Array, least: float) -> Cause | None:
     """The two differ by an earlier tensor, added or multiplied on one side only."""
     if torch.shape != keras.shape:
         return None
@@ -138,12 +179,12 @@ def _apart(earlier: Sequence[tuple[str, Array]], torch: Array, keras: Array) -> 
         few = sample(array.size, 256)
         base = array.flat[few]
         scale = settled(difference.flat[few][base != 0] / base[base != 0])
-        if scale and digits(scale * array, difference) >= NEEDED:
+        if scale and digits(scale * array, difference) >= least:
             times = "" if abs(abs(scale) - 1) < 1e-9 else f"{factor(abs(scale), array.shape)} times "
             side, rest = ("Keras", "PyTorch") if scale > 0 else ("PyTorch", "Keras")
             return Cause(f"{side} adds {times}`{name}`, and {rest} does not", "", True)
         with np.errstate(all="ignore"):
             for side, rest, one, other in (("Keras", "PyTorch", torch, keras), ("PyTorch", "Keras", keras, torch)):
-                if digits(one * array, other) >= NEEDED:
+                if digits(one * array, other) >= least:
                     return Cause(f"{side} multiplies by `{name}`, and {rest} does not", "", True)
     return None

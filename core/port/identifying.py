@@ -11,8 +11,9 @@ from .. import verdict
 from .formulas.activations import activation, scaling
 from .formulas.attention import attention
 from .formulas.combining import combining
+from .formulas.convolutions import convolution, transposed
 from .formulas.found import Family, Found
-from .formulas.linear import convolution, dense
+from .formulas.linear import dense
 from .formulas.masking import masking
 from .formulas.movements import movement
 from .formulas.normalisations import normalisation
@@ -23,6 +24,10 @@ from .formulas.resizing import resizing
 from .formulas.softmaxes import softmaxes
 
 Array = NDArray[Any]
+
+SLOW: tuple[Family, ...] = (pooling, resizing, convolution, transposed)
+EXACT = 14.0
+"""Where a formula agrees in so many digits, no other of its family is tried."""
 
 UNARY: tuple[Family, ...] = (
     scaling,
@@ -36,7 +41,7 @@ UNARY: tuple[Family, ...] = (
     pooling,
     resizing,
 )
-WEIGHTED: tuple[Family, ...] = (recurrent, attention, dense, convolution)
+WEIGHTED: tuple[Family, ...] = (recurrent, attention, dense, convolution, transposed)
 
 
 def identified(
@@ -55,10 +60,12 @@ def identified(
     chosen = families or (*WEIGHTED, *UNARY, combining)
     best: dict[str, Found] = {}
     for family in chosen:
-        if best and family in (pooling, resizing, convolution):
+        if best and family in SLOW:
             continue
         for found in family(inputs, output, tensors):
             held = best.get(found.family)
             if found.digits >= needed and (held is None or found.digits > held.digits):
                 best[found.family] = found
+            if found.digits >= EXACT:
+                break
     return list(best.values())

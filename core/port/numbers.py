@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .. import verdict
 from .formulas.activations import activation, scaling
 from .formulas.found import digits
+from .formulas.precisions import bfloat16, float16
 from .identifying import identified
 
 Array = NDArray[Any]
@@ -32,9 +33,9 @@ def related(torch: Array, keras: Array, parts: Mapping[str, Array] | Sequence[Ar
                 return f"Keras holds `{name}` alone, without {_rest(name, named)}"
     if not np.any(other):
         return "Keras holds nothing but zeros"
-    if np.array_equal(one.astype(np.float16), other):
+    if np.array_equal(float16(one), other):
         return "Keras's numbers are PyTorch's, rounded to float16"
-    if np.array_equal(_bfloat16(one), other):
+    if np.array_equal(bfloat16(one), other):
         return "Keras's numbers are PyTorch's, rounded to bfloat16"
     found = identified((one,), other, {}, NEEDED, (scaling, activation))
     if found and found[0].phrase != "{0} itself":
@@ -48,10 +49,3 @@ OWNER, OTHER = "PyTorch's numbers", "Keras's numbers"
 
 def _rest(name: str, parts: Mapping[str, Array]) -> str:
     return " and ".join(f"`{other}`" for other in parts if other != name)
-
-
-def _bfloat16(array: Array) -> Array:
-    """To eight bits of significand, ties to even."""
-    bits = array.astype(np.float32).view(np.uint32)
-    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)
-    return np.asarray(rounded.astype(np.uint32).view(np.float32).astype(np.float64))

@@ -116,13 +116,14 @@ def _half(replay: Replayed, trial: Trial, different: Mapping[str, tuple[Any, Any
     text = f"in {mode} outputs agree to {digits} if {_values(replay, trial, different)}"
     if trial.names == (ROLE,):
         text = f"{_roles(replay)}; with either's on both sides they agree to {digits} in {mode}"
-    return Cause(f"{text}; in {rest} its {left.worst} still differs", trial.names[0], True)
+    others = [name for name in different if name not in trial.names and name != ROLE]
+    listed = f", where {_both(replay, different, others)}" if others else ""
+    return Cause(f"{text}; in {rest} its {left.worst} still differs{listed}", trial.names[0], True)
 
 
 def _likely(
     replay: Replayed, different: Mapping[str, tuple[Any, Any]], trials: Sequence[Trial], before: Sequence[Agreeing]
 ) -> Cause:
-    names = labels(replay)
     start = min(one.digits for one in before)
     best = max(trials, key=lambda trial: min(one.digits for one in trial.found), default=None)
     if best is not None:
@@ -134,12 +135,17 @@ def _likely(
         return Cause(_roles(replay), ROLE)
     tried = {name for trial in trials for name in trial.names}
     left = [name for name in different if name not in tried] or list(different)
-    listed = "; ".join(
-        f"`{name}` is {spoken(different[name][0])} in {names[0]} and {spoken(different[name][1])} in {names[1]}"
-        for name in left
-    )
+    listed = _both(replay, different, left)
     why = "which could not be tried" if left[0] not in tried else "which by itself does not explain the difference"
     return Cause(f"{listed}, {why}", left[0])
+
+
+def _both(replay: Replayed, different: Mapping[str, tuple[Any, Any]], names: Sequence[str]) -> str:
+    one, other = labels(replay)
+    return "; ".join(
+        f"`{name}` is {spoken(different[name][0])} in {one} and {spoken(different[name][1])} in {other}"
+        for name in names
+    )
 
 
 def _roles(replay: Replayed) -> str:

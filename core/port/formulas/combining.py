@@ -96,23 +96,28 @@ def _gating(gate: Callable[[Array], Array], a: Array, b: Array) -> Array:
 
 
 def _products(a: Array, b: Array, y: Array, i: int, j: int) -> Iterator[Found]:
-    if a.ndim < 2 or b.ndim < 2 or y.ndim < 2 or a.size * b.shape[-1] > 1e8:
+    if min(a.ndim, b.ndim, y.ndim) < 2:
         return
+    target = y[(0,) * (y.ndim - 2)]
     for (p, one), (q, two) in (((i, a), (j, b)), ((j, b), (i, a))):
         for first, second in itertools.product((False, True), repeat=2):
             left = np.swapaxes(one, -1, -2) if first else one
             right = np.swapaxes(two, -1, -2) if second else two
+            if left.shape[-1] != right.shape[-2] or (left.shape[-2], right.shape[-1]) != y.shape[-2:]:
+                continue
+            few = left[(0,) * (left.ndim - 2)] @ right[(0,) * (right.ndim - 2)]
+            size = float(np.sum(few * few))
+            scale = float(np.sum(few * target)) / size if size else 0.0
+            if not scale or digits(scale * few, target) < 3:
+                continue
             try:
                 made = left @ right
             except ValueError:
                 continue
-            if made.shape != y.shape or not np.any(made):
-                continue
             phrase = f"{{{p}}}{' transposed' * first} @ {{{q}}}{' transposed' * second}"
-            scale = float(np.sum(made * y) / np.sum(made * made))
             if number(scale) == "1":
                 yield Found("combining", _spoken(phrase), digits(made, y), phrase)
-            elif scale:
+            else:
                 phrase = f"{factor(scale, (*a.shape, *b.shape))} times {phrase}"
                 yield Found("combining", _spoken(phrase), digits(scale * made, y), phrase)
 
@@ -128,7 +133,7 @@ def _joined(arrays: Sequence[Array], y: Array) -> Iterator[Found]:
             except ValueError:
                 continue
             names = ", ".join(f"{{{place}}}" for place in order)
-            phrase = f"{names} joined along {axis_name(axis, y.ndim)}"
+            phrase = f"{names} concatenated along {axis_name(axis, y.ndim)}"
             yield Found("combining", _spoken(phrase), digits(made, y), phrase)
 
 

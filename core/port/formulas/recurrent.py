@@ -12,6 +12,7 @@ from .activations import sigmoid
 from .found import Array, Found, digits
 
 Function = Callable[[Array], Array]
+State = tuple[Array, ...]
 SQUASHING: dict[str, Function] = {
     "tanh": np.tanh,
     "relu": lambda x: np.maximum(x, 0.0),
@@ -26,11 +27,18 @@ GATING: dict[str, Function] = {
 
 
 def lstm(
-    x: Array, own: Mapping[str, Array], gates: Sequence[str], act: Function, gate: Function, extra: float
+    x: Array,
+    own: Mapping[str, Array],
+    gates: Sequence[str],
+    act: Function,
+    gate: Function,
+    extra: float,
+    start: State = (),
 ) -> Array:
     """The hidden states `(batch, time, units)`; `gates` says whose weights play input, forget, cell and output."""
     kernels, recurrents, biases = _weights(own, gates)
-    hidden = cell = np.zeros((len(x), recurrents[0].shape[0]))
+    zeros = np.zeros((len(x), recurrents[0].shape[0]))
+    hidden, cell = (start[0], start[-1]) if start else (zeros, zeros)
     states = []
     for step in range(x.shape[1]):
         i, f, c, o = (x[:, step] @ k + hidden @ r + b for k, r, b in zip(kernels, recurrents, biases, strict=True))
@@ -40,11 +48,19 @@ def lstm(
     return np.stack(states, 1)
 
 
-def gru(x: Array, own: Mapping[str, Array], gates: Sequence[str], act: Function, gate: Function, after: bool) -> Array:
+def gru(
+    x: Array,
+    own: Mapping[str, Array],
+    gates: Sequence[str],
+    act: Function,
+    gate: Function,
+    after: bool,
+    start: State = (),
+) -> Array:
     """The hidden states; `gates` says whose weights play reset, update and new, `after` where the reset is applied."""
     kernels, recurrents, biases = _weights(own, gates)
     extras = [np.asarray(own.get(f"recurrent_bias.{name}", 0.0), np.float64) for name in gates]
-    hidden = np.zeros((len(x), recurrents[0].shape[0]))
+    hidden = start[0] if start else np.zeros((len(x), recurrents[0].shape[0]))
     states = []
     for step in range(x.shape[1]):
         given = [x[:, step] @ kernel + bias for kernel, bias in zip(kernels, biases, strict=True)]
@@ -58,10 +74,10 @@ def gru(x: Array, own: Mapping[str, Array], gates: Sequence[str], act: Function,
     return np.stack(states, 1)
 
 
-def plain(x: Array, own: Mapping[str, Array], act: Function) -> Array:
+def plain(x: Array, own: Mapping[str, Array], act: Function, start: State = ()) -> Array:
     """The hidden states of act(kernel x + recurrent_kernel h + bias)."""
     (kernel,), (recurrent,), (bias,) = _weights(own, GATES["rnn"])
-    hidden = np.zeros((len(x), recurrent.shape[0]))
+    hidden = start[0] if start else np.zeros((len(x), recurrent.shape[0]))
     states = []
     for step in range(x.shape[1]):
         hidden = act(x[:, step] @ kernel + hidden @ recurrent + bias)
@@ -78,13 +94,28 @@ def recurrent(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Arra
     role = next((role for role, gates in GATES.items() if f"recurrent_kernel.{gates[-1]}" in tensors), "")
     if not role or x.ndim != 3 or y.ndim not in (2, 3) or len(x) != len(y):
         return
+    units = tensors[f"recurrent_kernel.{GATES[role][-1]}"].shape[0]
+    held = [
+        np.asarray(array, np.float64).reshape(-1, units)[:1] for array in inputs[1:] if _is_state(array, len(x), units)
+    ]
+    starts: list[tuple[str, State]] = [("", ())]
+    if held and any(np.any(state) for state in held):
+        starts = [(" from zeros", ()), (" from the initial state that it is given", tuple(held))]
+        if len(held) == 2:
+            starts.append((" from its initial states in the other order", (held[1], held[0])))
     x, y = x[:1], y[:1]
     if y.ndim == 3 and x.shape[1] != y.shape[1]:
         return
-    for direction, given in (("", x), (", from the last step to the first", x[:, ::-1])):
-        for name, states in _variants(role, given, tensors):
+    for (origin, start), (direction, given) in itertools.product(
+        starts, (("", x), (", from the last step to the first", x[:, ::-1]))
+    ):
+        for name, states in _variants(role, given, tensors, start):
             for words, made in _shown(states, y.ndim, bool(direction)):
-                yield Found("recurrent", f"{name}{direction}{words}", digits(made, y))
+                yield Found("recurrent", f"{name}{origin}{direction}{words}", digits(made, y))
+
+
+def _is_state(array: Array, batch: int, units: int) -> bool:
+    return array.dtype.kind == "f" and array.shape in ((batch, units), (1, batch, units))
 
 
 def _shown(states: Array, ndim: int, backwards: bool) -> Iterator[tuple[str, Array]]:
@@ -98,7 +129,7 @@ def _shown(states: Array, ndim: int, backwards: bool) -> Iterator[tuple[str, Arr
         yield "", states
 
 
-def _variants(role: str, x: Array, own: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:
+def _variants(role: str, x: Array, own: Mapping[str, Array], start: State) -> Iterator[tuple[str, Array]]:
     gates = GATES[role]
     without = {name: np.zeros_like(value) if "bias" in name else value for name, value in own.items()}
     bare = {name: np.zeros_like(value) if "recurrent_bias" in name else value for name, value in own.items()}
@@ -107,27 +138,27 @@ def _variants(role: str, x: Array, own: Mapping[str, Array]) -> Iterator[tuple[s
     if any("recurrent_bias" in name for name in own):
         weights[", without its recurrent biases"] = bare
     for order in itertools.permutations(gates):
-        told = "" if order == gates else f", its {', '.join(gates)} weights used as {', '.join(_used(gates, order))}"
+        told = "" if order == gates else f", its gates {', '.join(gates)} used as {', '.join(_used(gates, order))}"
         if role == "lstm":
-            yield f"lstm{told}", lstm(x, own, order, np.tanh, sigmoid, 0.0)
+            yield f"lstm{told}", lstm(x, own, order, np.tanh, sigmoid, 0.0, start)
         if role == "gru":
             for after in (True, False):
                 words = f"gru with the reset {'after' if after else 'before'} the recurrent product"
-                yield f"{words}{told}", gru(x, own, order, np.tanh, sigmoid, after)
+                yield f"{words}{told}", gru(x, own, order, np.tanh, sigmoid, after, start)
     for (words, used), (act, function), (gate, gating) in itertools.product(
         weights.items(), SQUASHING.items(), GATING.items()
     ):
         told = f" of {act} and {gate}{words}" if (act, gate) != ("tanh", "sigmoid") else words
         if role == "lstm":
-            yield f"lstm{told}", lstm(x, used, gates, function, gating, 0.0)
-            yield f"lstm{told}, 1 added to the forget gate", lstm(x, used, gates, function, gating, 1.0)
+            yield f"lstm{told}", lstm(x, used, gates, function, gating, 0.0, start)
+            yield f"lstm{told}, 1 added to the forget gate", lstm(x, used, gates, function, gating, 1.0, start)
         elif role == "gru":
             for after in (True, False):
                 place = "after" if after else "before"
                 name = f"gru{told} with the reset {place} the recurrent product"
-                yield name, gru(x, used, gates, function, gating, after)
+                yield name, gru(x, used, gates, function, gating, after, start)
         elif gate == "sigmoid":
-            yield f"rnn of {act}{words}", plain(x, used, function)
+            yield f"rnn of {act}{words}", plain(x, used, function, start)
 
 
 def _used(gates: Sequence[str], order: Sequence[str]) -> list[str]:
