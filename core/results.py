@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .port.findings import Finding
     from .port.mapping import WeightMapping
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)

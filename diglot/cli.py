@@ -96,6 +96,41 @@ def check(
 
 
 @app.command()
+def compare(
+    torch: Annotated[str, typer.Argument(help="PyTorch's: module:attribute or path/to/file.py:attribute.")],
+    keras: Annotated[str, typer.Argument(help="Keras's, likewise; an instance, or a function that makes one.")],
+    inputs: Annotated[
+        Optional[list[Path]], typer.Option(help="An .npz or .npy file of inputs in the Keras layout.")  # noqa: UP045
+    ] = None,
+    shape: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="Or draw them: 2,32,32,3, 2,16:int:1000, mask=2,16:bool; once for each input."),
+    ] = None,
+    torch_inputs: Annotated[
+        Optional[list[Path]], typer.Option(help="PyTorch's inputs, where permuted ones do not fit.")  # noqa: UP045
+    ] = None,
+    map_file: Annotated[
+        Path | None, typer.Option("--map", help="Which weight is which, as --write-map writes it.")
+    ] = None,
+    write_map: Annotated[Path | None, typer.Option(help="Write down which weight was taken for which.")] = None,
+    ignore: Annotated[
+        Optional[list[str]], typer.Option(help="A weight that may be left over, or a pattern.")  # noqa: UP045
+    ] = None,
+    checks: Annotated[str | None, typer.Option(help="Only these of weights,forward,gradients,training.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of drawn inputs and of every movement.")] = 0,
+    report: Annotated[Path | None, typer.Option(help="Folder for the JSON, JUnit, Markdown and HTML reports.")] = None,
+) -> None:
+    """Two models of your own: are they the same, and if not, at which layer do they part, and why?"""
+    from .comparing import run_compare
+
+    passed = run_compare(
+        torch, keras, inputs or [], shape or [], torch_inputs or [], map_file=map_file, written=write_map,
+        ignore=ignore or [], checks=checks.split(",") if checks is not None else None, seed=seed, folder=report,
+    )  # fmt: skip
+    raise typer.Exit(0 if passed else 1)
+
+
+@app.command()
 def convert(
     src: Annotated[str, typer.Argument(help="A file, a folder, an address or a hub name.")],
     dst: Annotated[Path, typer.Argument(help="Written by its suffix: .safetensors, .weights.h5, .keras, .pt or .pth.")],

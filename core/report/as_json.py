@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import ReportError
 from ..results import SCHEMA, Cell, Report
+from . import findings
 from .wording import counts
 
 _NUMBER = (int, float)
@@ -52,6 +53,7 @@ def render(report: Report) -> str:
         "planted_ratio": _finite(report.planted),
         "counts": counts(report),
         "cells": [cell.to_json() for cell in report.cells],
+        "comparison": findings.to_json(report),
     }
     return json.dumps(values, indent=2, allow_nan=False) + "\n"
 
@@ -73,7 +75,7 @@ def read(path: str | os.PathLike[str]) -> Report:
         values = json.loads(source.read_bytes())
         schema = values["schema"]
         if schema == SCHEMA:
-            return Report(
+            report = Report(
                 cells=[_cell(cell) for cell in values["cells"]],
                 seed=int(values["seed"]),
                 versions={str(name): str(version) for name, version in values["versions"].items()},
@@ -81,6 +83,9 @@ def read(path: str | os.PathLike[str]) -> Report:
                 planted=None if values["planted_ratio"] is None else float(values["planted_ratio"]),
                 planted_bug=str(values["planted_bug"]),
             )
+            if values.get("comparison") is not None:
+                findings.into(report, values["comparison"])
+            return report
     except OSError as error:
         raise ReportError(f"{source} cannot be read: {error.strerror}; name a results.json") from error
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:

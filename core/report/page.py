@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import verdict
 from ..results import Report
-from . import wording
+from . import diagnosis, wording
 from .matrix import matrices
 from .printable import printable
 
@@ -37,6 +37,7 @@ def render(report: Report) -> str:
         report=report,
         matrices=matrices(report),
         wording=wording,
+        diagnosis=diagnosis,
         bounds=verdict,
         breakable=_breakable,
         anchor=lambda cell: anchors[id(cell)],

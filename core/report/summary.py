@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ..port.mapping import WeightMapping
 from ..results import Cell, Report
 from ..verdict import BOUND, Verdict
-from . import wording
+from . import diagnosis, wording
 from .matrix import Matrix, matrices
 from .printable import one_line
 
@@ -61,23 +62,49 @@ def _failure(cell: Cell) -> str:
     return f"- {MARKS[cell.verdict]} {_name(cell)}: {', '.join(details)}. {_text(wording.cause(cell))}"
 
 
+def _steps(report: Report) -> Iterator[str]:
+    yield "### Layers\n"
+    yield f"| {' | '.join(diagnosis.COLUMNS)} | |"
+    yield "| :-- | :-- | :-- | --: | --: | --: | :-- |"
+    for row in diagnosis.rows(report.findings):
+        names, measures = row.cells()[:2], row.cells()[2:]
+        mark = f"**{_text(row.mark)}**" if row.mark else ""
+        yield f"| {' | '.join(map(_code, names))} | {' | '.join(map(_text, measures))} | {mark} |"
+    yield f"\n{_text(diagnosis.LEGEND)}.\n"
+
+
+def _weights(mapping: WeightMapping) -> Iterator[str]:
+    yield "<details><summary>Which weight was taken for which</summary>\n"
+    yield "| PyTorch | Keras | found by |\n| :-- | :-- | :-- |"
+    for torch, keras, how in diagnosis.weights(mapping):
+        yield f"| {_code(torch)} | {_code(keras)} | {_text(how)} |"
+    yield "\n</details>\n"
+
+
 def _lines(report: Report) -> Iterator[str]:
     margin, meaning = wording.margin(report)
     worst = wording.worst_cell(report)
-    yield (
-        f"## {MARKS[report.verdict]} {wording.holds(report)}, "
-        f"worst ratio {wording.number(report.ratio)}, margin {margin}\n"
-    )
+    told = "" if report.mapping else f", margin {margin}"
+    yield f"## {MARKS[report.verdict]} {wording.holds(report)}, worst ratio {wording.number(report.ratio)}{told}\n"
     yield f"- {_text(wording.tally(report))}"
     if worst:
         yield f"- worst ratio {wording.number(worst.ratio)} of at most {BOUND:g}: {_name(worst)}"
-    yield f"- margin {margin}: {_text(meaning)}\n"
+    if report.mapping:
+        yield f"- {_text(diagnosis.matched(report))}"
+        yield from (f"- {_text(note)}" for note in report.notes)
+        yield ""
+    else:
+        yield f"- margin {margin}: {_text(meaning)}\n"
     if failing := wording.failing(report):
         yield "### Not equal\n"
         yield from map(_failure, failing)
         yield ""
     for matrix in matrices(report):
         yield from _table(matrix)
+    if report.findings:
+        yield from _steps(report)
+    if report.mapping and report.mapping.matches:
+        yield from _weights(report.mapping)
     versions = "".join(f" · {_text(name)} {_text(version)}" for name, version in report.versions.items())
     yield "Numbers are decimal digits that agree; *exact* is no difference at all.\n"
     yield f"<sub>seed {report.seed} · {wording.duration(report.seconds)}{versions}</sub>"

@@ -1,0 +1,154 @@
+"""What a comparison of two models of a user's own found, in the rows and sentences that all formats share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from .. import compare, verdict
+from ..compare import Comparison
+from ..port.findings import Finding
+from ..port.mapping import WeightMapping
+from ..results import Report
+from ..verdict import Verdict
+from . import wording
+from .printable import one_line
+
+COLUMNS = ("PyTorch", "Keras", "what it is", "accumulated", "alone, forward", "alone, backward")
+LEGEND = "digits that agree · ratio to the noise floor; accumulated: in the whole models; alone: on PyTorch's input"
+AROUND = 3  # rows shown before and after one that is marked, where a table has to be short
+LOCATED, FIRST = "◀ here", "◁ first to differ"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One pair of steps. `mark` is set at the first that differs in the models' own run, and at the one at fault.
+
+    A measure is `digits · ratio`, or a dash where nothing was measured; `verdict` is the most severe of them.
+    """
+
+    torch: str
+    keras: str
+    role: str
+    accumulated: str
+    forward: str
+    backward: str
+    verdict: Verdict
+    mark: str = ""
+
+    def cells(self) -> tuple[str, ...]:
+        """What stands under COLUMNS."""
+        return self.torch, self.keras, self.role, self.accumulated, self.forward, self.backward
+
+
+def rows(findings: Sequence[Finding]) -> list[Row]:
+    """Every pair of steps, in order."""
+    first = next(
+        (item for item in findings if item.accumulated and item.accumulated.verdict is not Verdict.EQUAL), None
+    )
+    return [_row(item, LOCATED if item.located else FIRST if item is first else "") for item in findings]
+
+
+def _row(item: Finding, mark: str) -> Row:
+    forward = [each for each in item.local if each.name == "output"]
+    backward = [each for each in item.local if each.name != "output"]
+    measured = [*([item.accumulated] if item.accumulated else []), *item.local]
+    severest = verdict.worst(each.verdict for each in measured) if measured else Verdict.EQUAL
+    return Row(
+        one_line(item.torch) or wording.ABSENT,
+        one_line(item.keras) or wording.ABSENT,
+        one_line(item.role).replace("_", " "),
+        measure([item.accumulated] if item.accumulated else []),
+        measure(forward),
+        measure(backward),
+        Verdict.DIFFERENT if item.located and severest is Verdict.EQUAL else severest,
+        mark,
+    )
+
+
+def measure(found: Sequence[Comparison]) -> str:
+    """The worst of some comparisons: the digits that agree and the ratio to the noise floor."""
+    worst = compare.worst(found)
+    if worst is None:
+        return wording.ABSENT
+    if worst.complaint:
+        return worst.verdict.value
+    return "exact" if worst.digits >= 17 and worst.ratio == 0 else f"{worst.digits:.1f} · {wording.number(worst.ratio)}"
+
+
+def near(found: Sequence[Row]) -> list[Row | None]:
+    """The rows that are marked and those around them; None stands for rows left out."""
+    marked = [place for place, row in enumerate(found) if row.mark]
+    kept: list[Row | None] = []
+    for place, row in enumerate(found):
+        if any(abs(place - other) <= AROUND for other in marked):
+            kept.append(row)
+        elif not kept or kept[-1] is not None:
+            kept.append(None)
+    return kept
+
+
+def located(report: Report) -> Finding | None:
+    """The pair of steps at fault."""
+    return next((item for item in report.findings if item.located), None)
+
+
+def place(item: Finding) -> str:
+    """Both names of a pair of steps, and what it is."""
+    role = "" if item.role in ("between", "custom", "block") else f" ({one_line(item.role).replace('_', ' ')})"
+    names = [
+        f"{side}'s `{one_line(name)}`"
+        for side, name in zip(compare.SIDES, (item.torch, item.keras), strict=True)
+        if name
+    ]
+    return " and ".join(names) + role
+
+
+def matched(report: Report) -> str:
+    """How many weights were matched, and how."""
+    if report.mapping is None:
+        return ""
+    words = {"content": "by what they hold", "name": "by name", "order": "by their order", "map": "by the map"}
+    counts = Counter(match.how for match in report.mapping.matches)
+    found = [f"{count} {words.get(how, how)}" for how, count in counts.most_common()]
+    ignored = sum(len(names) for names in report.mapping.ignored.values())
+    total = len(report.mapping.matches)
+    told = f"{total} {'weight' if total == 1 else 'weights'} matched: {', '.join(found)}" if total else "no weights"
+    return f"{told}; {ignored} ignored" if ignored else told
+
+
+def weights(mapping: WeightMapping) -> Iterator[tuple[str, str, str]]:
+    """PyTorch's tensors, Keras's, and how they were matched, a row for each pair of tensors."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for match in mapping.matches:
+        names = [" + ".join(dict.fromkeys(piece.tensor for piece in pieces)) for pieces in (match.torch, match.keras)]
+        found.setdefault((names[0], names[1]), {})[match.how] = None
+    yield from ((torch, keras, ", ".join(how)) for (torch, keras), how in found.items())
+
+
+def lines(report: Report) -> Iterator[str]:
+    """The diagnosis as plain text: the verdict, the layer, the cause, and the table around them."""
+    yield f"{wording.holds(report)} ({wording.tally(report)})"
+    if item := located(report):
+        yield f"at {place(item)}"
+    for cause in dict.fromkeys(wording.cause(cell) for cell in wording.failing(report)):
+        yield f"because {cause}" if item else cause
+    yield ""
+    for cell in report.cells:
+        size = f"ratio {wording.ratio(cell):<9} worst {one_line(cell.worst)}" if cell.worst else ""
+        yield f"{cell.check:<10} {wording.outcome(cell):<20} {size}".rstrip()
+    found = rows(report.findings)
+    if any(row.mark for row in found):
+        yield ""
+        yield from _table(near(found))
+        yield f"({LEGEND})"
+    yield from ("", *(f"note: {one_line(note)}" for note in report.notes)) if report.notes else ()
+
+
+def _table(found: Sequence[Row | None]) -> Iterator[str]:
+    texts = [COLUMNS, *(row.cells() if row else ("…",) for row in found)]
+    widths = [max(len(text[column]) for text in texts if column < len(text)) for column in range(len(COLUMNS))]
+    marks = ["", *(row.mark if row else "" for row in found)]
+    for text, mark in zip(texts, marks, strict=True):
+        yield "  ".join([*(cell.ljust(width) for cell, width in zip(text, widths, strict=False)), mark]).rstrip()
