@@ -204,12 +204,24 @@ def _variance(given: Arguments, _: Any) -> Told:
 def _attention(given: Arguments, _: Any) -> Told:
     depth = shape(given["query"])[-1]
     scale = given.get("scale")
-    told = {"scale": float(number(scale)) if scale is not None else depth**-0.5, "causal": bool(given.get("is_causal"))}
-    return "scaled_dot_product_attention", {**told, "masked": ATTENDS if given.get("mask") is not None else None,
-                                            "dropout": 0.0}  # fmt: skip
+    causal, masked = masking(given.get("mask"))
+    return "scaled_dot_product_attention", {
+        "scale": float(number(scale)) if scale is not None else depth**-0.5,
+        "causal": bool(given.get("is_causal")) or causal, "masked": masked, "dropout": 0.0,
+    }  # fmt: skip
 
 
-ATTENDS = "attend"
+ATTEND, ADDED = "attend", "added"
+
+
+def masking(mask: Any) -> tuple[bool, str | None]:
+    """Whether a mask shows each place those up to itself alone, and otherwise what True means in it."""
+    if mask is None:
+        return False, None
+    shown = np.asarray(mask)
+    lower = shown.ndim > 1 and shown.shape[-1] == shown.shape[-2] > 1
+    lower = lower and bool(np.array_equal(shown != 0, np.broadcast_to(np.tri(shown.shape[-1]) != 0, shown.shape)))
+    return (True, None) if lower else (False, ATTEND)
 
 
 def _layer_norm(given: Arguments, _: Any) -> Told:
@@ -249,6 +261,8 @@ def upsample_told(source: tuple[int, ...], result: tuple[int, ...], method: str,
     """The settings of a resize; nearest neighbours are those of the pixels' centres."""
     before, after = geometry.spatial(source, form), geometry.spatial(result, form)
     factor = tuple(_ratio(new, old) for new, old in zip(after, before, strict=True))
+    if method == "nearest" and not all(isinstance(one, int) for one in factor):
+        method = "nearest-exact"
     return {"factor": factor, "method": method, "aligned": False}
 
 

@@ -4,37 +4,43 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
 from keras import layers as kl
+from keras.src.layers.convolutional.base_separable_conv import BaseSeparableConv
 
 from ...core.port.layer import BLOCK, CUSTOM, Layer, Step
 from ...core.port.roles import MOVING
-from . import functions, replaying, settings, watched
-from .naming import Names
+from . import functions, replaying, separable, settings, watched
+from .naming import Names, children
 from .patching import patched
 from .replaying import Call
-from .structure import as_array, is_tensor, tensors
+from .structure import as_array, is_float, is_tensor, tensors
 from .weights import known
 
 _LOCAL = threading.local()
 ATTENTIONS = (kl.MultiHeadAttention, kl.GroupQueryAttention)
+RECURRENT = ("lstm", "gru", "rnn")
+# The roles of functions whose weights are arguments, and so are no inputs.
+GIVEN = frozenset({"convolution", "depthwise_convolution", "transposed_convolution", "embedding", "batch_norm",
+                   "layer_norm", "rms_norm"})  # fmt: skip
 
 
 class Recorder:
-    """The steps of one run, in the order in which they ended."""
+    """The steps of one run, in the order in which they ended. `ours` are the names of the weights that run, by `id`."""
 
-    def __init__(self, names: Names, layers: Sequence[Layer]) -> None:
-        self.names = names
+    def __init__(self, names: Names, layers: Sequence[Layer], ours: Mapping[int, str]) -> None:
+        self.names, self.ours = names, ours
         self.known = {layer.name: layer for layer in layers}
+        self.buffers = {piece.tensor for layer in layers for slot in layer.slots if not slot.trainable
+                        for piece in slot.pieces}  # fmt: skip
         self.steps: list[Step] = []
         self.path: list[str] = [""]
         self.hidden = 0
         self.counts: dict[str, int] = {}
         self.arrays: dict[int, tuple[Any, Any]] = {}
-        self.strangers: list[str] = []
 
     def array(self, tensor: Any) -> Any:
         """The numbers of a tensor: one array for one tensor, however often it comes by."""
@@ -42,12 +48,12 @@ class Recorder:
             self.arrays[id(tensor)] = tensor, as_array(tensor)  # the tensor is kept, so its id stays its own
         return self.arrays[id(tensor)][1]
 
-    def note(self, name: str, role: str, told: dict[str, Any], given: Any, outputs: Any, call: Call,
-             layer: str = "") -> None:  # fmt: skip
+    def note(self, name: str, told: functions.Told, call: Call, result: Any, layer: str = "") -> None:
         """Add a step."""
-        into = tuple(self.array(tensor) for tensor in tensors(given))
-        out = tuple(self.array(tensor) for tensor in tensors(outputs))
-        self.steps.append(Step(name, role, into, out, told, layer, call))
+        into = tuple(self.array(tensor) for tensor in call.inputs)
+        out = tuple(self.array(tensor) for tensor in tensors(result))
+        role, found = told
+        self.steps.append(Step(name, role, into, out, found, layer, call))
 
     def counted(self, function: str) -> str:
         """The name of the next call of a function in the layer that is running."""
@@ -57,27 +63,50 @@ class Recorder:
 
     def function(self, told: str, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call of a function, which is a step if it is not part of another one."""
-        if self.hidden or not replaying.takes((args, kwargs)):
+        given = tensors((args, kwargs))
+        if self.hidden or not given:
             return original(*args, **kwargs)
         with self.hiding():
             result = original(*args, **kwargs)
         out = tensors(result)
-        if out and not any(one is other for one in out for other in tensors((args, kwargs))):
-            role, found = functions.tell(told, original, args, kwargs, result)
-            self.note(self.counted(told), role, found, (args, kwargs), result, Call(original, (args, kwargs)))
+        if not out or any(one is other for one in out for other in given) or self._turned(told, given, out):
+            return result
+        role, found = functions.tell(told, original, args, kwargs, result)
+        weights = {id(tensor): self.ours[id(tensor)] for tensor in given if id(tensor) in self.ours}
+        if told == "take" and id(given[0]) in weights:
+            role = "embedding"
+        if role not in MOVING and not any(map(is_float, out)):
+            return result
+        weights = weights if role in GIVEN and len(weights) < len(given) else {}
+        layer = next((self.names.owners[name] for name in weights.values()), "")
+        call = Call(original, (args, kwargs), fixed=frozenset(weights), tensors=tuple(weights.values()))
+        self.note(self.counted(told), (role, found), call, result, layer if layer in self.known else "")
         return result
+
+    def _turned(self, told: str, given: list[Any], out: list[Any]) -> bool:
+        """Whether a function only turns what a layer has read from the end; that is then part of the layer's step."""
+        if told not in ("flip", "reverse"):
+            return False
+        source = self.array(given[0])
+        for step in self.steps:
+            if step.role in RECURRENT and step.settings.get("reversed") and step.outputs[0] is source:
+                step.outputs = (self.array(out[0]), *step.outputs[1:])
+                step.handle = step.handle.replace(after=_turning)
+                return True
+        return False
 
     def layer(self, original: Callable[..., Any], layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call of a layer. What happens within a layer that is known is not told."""
-        if self.hidden or not replaying.takes((args, kwargs)):
+        if self.hidden or not tensors((args, kwargs)):
             return original(layer, *args, **kwargs)
         path = self.names.paths.get(id(layer))
-        if path is None:
-            if layer.weights:
-                self.strangers.append(layer.name)
-            path = self.counted(type(layer).__name__)
+        path = self.counted(type(layer).__name__) if path is None else path
+        if known(layer, {kl.Activation: True}):
+            return self._activation(original, layer, path, args, kwargs)
+        if known(layer, {BaseSeparableConv: True}):
+            return separable.noted(self, original, layer, path, args, kwargs)
         if known(layer, settings.ROLES) is not None:
-            return self._leaf(original, layer, path, args, kwargs)
+            return self.leaf(original, layer, path, args, kwargs)
         return self._block(original, layer, path, args, kwargs)
 
     def _block(self, original: Callable[..., Any], layer: Any, path: str, args: Any, kwargs: Any) -> Any:
@@ -86,59 +115,90 @@ class Recorder:
             result = original(layer, *args, **kwargs)
         finally:
             self.path.pop()
-        holds = self.known[path].name if path in self.known else ""
-        call = replaying.of_layer(layer, original, args, kwargs, False, *self._weights(layer))
-        self.note(path, CUSTOM if holds else BLOCK, {}, call.given, result, call, holds)
+        holds = path if path in self.known else ""
+        call = replaying.of_layer(layer, original, args, kwargs, False, *self.weights(layer))
+        plain = CUSTOM if holds and not list(children(layer)) else BLOCK
+        self.note(path, (plain, {}), call, result, holds)
         return result
 
-    def _leaf(self, original: Callable[..., Any], layer: Any, path: str, args: Any, kwargs: Any) -> Any:
+    def _activation(self, original: Callable[..., Any], layer: Any, path: str, args: Any, kwargs: Any) -> Any:
+        with self.inside(path) as steps:
+            result = original(layer, *args, **kwargs)
+        if is_tensor(result) and result is not args[0]:
+            self.steps += self.single(steps, args[0], result, path)
+        return result
+
+    def leaf(self, original: Callable[..., Any], layer: Any, path: str, args: Any, kwargs: Any) -> Any:
+        """The call of a layer that is known, and of its own activation behind it."""
         if isinstance(layer, ATTENTIONS):
             args, kwargs = replaying.ordered(layer, args, kwargs)
-        activation = settings.fused(layer)
-        applied: list[tuple[Any, Any, list[Step]]] = []
-        contents = vars(layer)
-        with self.hiding():
-            try:
-                if activation is not None:
-                    contents["activation"] = self._applying(activation, path, applied)
-                result = original(layer, *args, **kwargs)
-            finally:
-                if activation is not None:
-                    contents["activation"] = activation
-        apart = len(applied) == 1 and is_tensor(applied[0][1]) and applied[0][1] is not applied[0][0]
+        with self.apart(layer, path) as applied, self.hiding():
+            result = original(layer, *args, **kwargs)
+        apart = len(applied) == 1
         ended = applied[0][0] if apart else result
-        call = replaying.of_layer(layer, original, args, kwargs, apart, *self._weights(layer))
-        self._told(layer, path, call, ended)
-        if apart:
-            self.steps += _named(applied[0][2], applied[0][0], applied[0][1], f"{path}:activation", self)
+        call = replaying.of_layer(layer, original, args, kwargs, apart, *self.weights(layer))
+        into, out = [tuple(functions.shape(one) for one in found) for found in (call.inputs, tensors(ended))]
+        given = functions.bound(layer.call, *call.given)
+        told = settings.tell(settings.Observed(layer, given, into, out)) or (CUSTOM, {})
+        self.note(path, told, call, ended, path if path in self.known else "")
+        self.after(applied, path)
         return result
 
-    def _told(self, layer: Any, path: str, call: Call, ended: Any) -> None:
-        into = tuple(functions.shape(tensor) for tensor in tensors(call.given))
-        out = tuple(functions.shape(tensor) for tensor in tensors(ended))
-        given = functions.bound(layer.call, *call.given)
-        role, found = settings.tell(settings.Observed(layer, given, into, out)) or (CUSTOM, {})
-        self.note(path, role, found, call.given, ended, call, path if path in self.known else "")
+    @contextlib.contextmanager
+    def apart(self, layer: Any, path: str) -> Iterator[list[tuple[Any, Any, list[Step]]]]:
+        """A layer's own activation is seen by itself: what went in, what came out, and its steps."""
+        activation = settings.fused(layer)
+        applied: list[tuple[Any, Any, list[Step]]] = []
+        if activation is None:
+            yield applied
+            return
 
-    def _applying(self, activation: Any, path: str, applied: list[tuple[Any, Any, list[Step]]]) -> Callable[..., Any]:
         def apply(x: Any, *args: Any, **kwargs: Any) -> Any:
-            before, hidden, self.steps, self.hidden = self.steps, self.hidden, [], 0
-            self.path.append(path)
+            hidden, self.hidden = self.hidden, 0
             try:
-                y = activation(x, *args, **kwargs)
-                applied.append((x, y, self.steps))
+                with self.inside(path) as steps:
+                    y = activation(x, *args, **kwargs)
             finally:
-                self.steps, self.hidden = before, hidden
-                self.path.pop()
+                self.hidden = hidden
+            if y is not x:
+                applied.append((x, y, steps))
             return y
 
-        return apply
+        try:
+            vars(layer)["activation"] = apply
+            yield applied
+        finally:
+            vars(layer)["activation"] = activation
 
-    def _weights(self, layer: Any) -> tuple[list[str], list[str]]:
+    def after(self, applied: list[tuple[Any, Any, list[Step]]], path: str) -> None:
+        """The steps of an activation that was seen by itself."""
+        if len(applied) == 1:
+            x, y, steps = applied[0]
+            self.steps += self.single(steps, x, y, f"{path}:activation")
+
+    def single(self, steps: list[Step], x: Any, y: Any, name: str) -> list[Step]:
+        """The steps between two tensors, which go by this name if there is but one."""
+        inner = [step for step in steps if step.role not in MOVING]
+        if len(inner) == 1 and inner[0].inputs[0] is self.array(x) and inner[0].outputs[0] is self.array(y):
+            inner[0].name = name
+            return inner
+        return steps
+
+    def weights(self, layer: Any) -> tuple[list[str], list[str]]:
+        """The names of a layer's weights, and of its buffers."""
         found = [self.names.names[id(one)] for one in layer.weights if id(one) in self.names.names]
-        buffers = {piece.tensor for one in self.known.values() for slot in one.slots if not slot.trainable
-                   for piece in slot.pieces}  # fmt: skip
-        return [name for name in found if name not in buffers], [name for name in found if name in buffers]
+        return [name for name in found if name not in self.buffers], [name for name in found if name in self.buffers]
+
+    @contextlib.contextmanager
+    def inside(self, path: str) -> Iterator[list[Step]]:
+        """What happens here goes into a list by itself."""
+        before, self.steps = self.steps, []
+        self.path.append(path)
+        try:
+            yield self.steps
+        finally:
+            self.steps = before
+            self.path.pop()
 
     @contextlib.contextmanager
     def hiding(self) -> Iterator[None]:
@@ -150,14 +210,9 @@ class Recorder:
             self.hidden -= 1
 
 
-def _named(steps: list[Step], x: Any, y: Any, name: str, recorder: Recorder) -> list[Step]:
-    """The steps of an activation, which are one of that name if it was a single one."""
-    into, out = recorder.array(x), recorder.array(y)
-    inner = [step for step in steps if step.role not in MOVING]
-    if len(inner) == 1 and inner[0].inputs[0] is into and inner[0].outputs[0] is out:
-        inner[0].name = name
-        return inner
-    return steps
+def _turning(result: Any) -> Any:
+    first, *rest = result if isinstance(result, (list, tuple)) else [result]
+    return [keras.ops.flip(first, 1), *rest] if rest else keras.ops.flip(first, 1)
 
 
 @contextlib.contextmanager

@@ -8,15 +8,17 @@ survive, and none is changed.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from . import computable
 from .exactly import exactly, wide
 from .naming import Names
+from .patching import patched
 
 Change = tuple[dict[str, Any], str, Any]
 NARROW = (np.dtype("float16"), np.dtype("float32"))
@@ -74,10 +76,11 @@ class Raised:
         if self.precise and tf.is_tensor(value) and not isinstance(value, (tf.Variable, keras.Variable)):
             eager = hasattr(value, "numpy") and value.dtype in (tf.float16, tf.bfloat16, tf.float32)
             return tf.cast(value, tf.float64) if eager else value
-        if type(value) in (list, tuple) and depth < 4:
+        if isinstance(value, (list, tuple)) and not hasattr(value, "_fields") and depth < 4:
             items = [self._wider(item, replaced, depth + 1) for item in value]
-            return type(value)(items) if any(a is not b for a, b in zip(items, value, strict=True)) else value
-        if type(value) is dict and depth < 4:
+            items = items if isinstance(value, list) else tuple(items)
+            return items if any(a is not b for a, b in zip(items, value, strict=True)) else value
+        if isinstance(value, dict) and depth < 4:
             entries = {key: self._wider(item, replaced, depth + 1) for key, item in value.items()}
             return entries if any(entries[key] is not value[key] for key in value) else value
         return value
@@ -98,7 +101,7 @@ class Raised:
             if training:
                 for held in owners:
                     held.update({key: 0.0 for key in ("rate", "stddev") if _draws(held, key)})
-            with exactly() if self.precise else contextlib.nullcontext():
+            with patched("computable", computable.patches), exactly() if self.precise else contextlib.nullcontext():
                 yield
         finally:
             tf.config.run_functions_eagerly(eager)
@@ -113,11 +116,11 @@ class Raised:
             for state, value in seeds:
                 state.assign(value)
 
-    def values(self) -> dict[str, np.ndarray]:
-        """Every weight as it stands."""
-        return {name: variable.numpy().copy() for name, variable in self.variables.items()}
+    def values(self, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
+        """These weights as they stand, or all of them."""
+        return {name: self.variables[name].numpy().copy() for name in (self.variables if names is None else names)}
 
-    def put(self, values: dict[str, np.ndarray]) -> None:
+    def put(self, values: Mapping[str, np.ndarray]) -> None:
         """Write weights of the right shape."""
         for name, value in values.items():
             self.variables[name].assign(tf.cast(value, self.variables[name].dtype))

@@ -5,46 +5,51 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 from keras import activations
 from keras.src import backend
 
-from .structure import is_tensor, mapped, tensors
+from .structure import mapped, tensors
+
+Holding = tuple[Any, str, Any]  # an object, one of its attributes, and its value during the call
 
 
 @dataclass(frozen=True)
 class Call:
-    """A call of a layer or a function. `places` are the positions of the step's inputs among the tensors of `given`.
+    """A call of a layer or a function. `given` are its arguments; those whose `id` is in `fixed` are no inputs.
 
-    `held` are attributes of the layer that are others during the call; `before` is done to the tensors ahead of it, and
-    `after` to its result. `tensors` are the names of the weights that it uses, and `buffers` those that it moves.
+    `held` are attributes that are others during the call; `before` is done to the inputs ahead of it, and `after` to
+    its result. `tensors` are the names of the weights that it uses, and `buffers` those that it moves.
     """
 
     target: Callable[..., Any]
     given: tuple[tuple[Any, ...], dict[str, Any]]
     layer: Any = None
-    masks: tuple[Any, ...] = ()
-    held: Mapping[str, Any] = field(default_factory=dict)
+    fixed: frozenset[int] = frozenset()
+    held: tuple[Holding, ...] = ()
     before: Callable[[list[Any]], list[Any]] | None = None
     after: Callable[[Any], Any] | None = None
     tensors: tuple[str, ...] = ()
     buffers: tuple[str, ...] = ()
+    masks: tuple[Any, ...] = ()
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The tensors that the step is given."""
+        return tensors(self.given, self.fixed)
 
     def make(self, inputs: Sequence[Any], training: bool) -> Any:
         """The result of the call with these tensors in the place of its own."""
         for tensor, mask in zip(inputs, self.masks, strict=False):
             if mask is not None:
                 backend.set_keras_mask(tensor, mask)
-        given = list(inputs) if self.before is None else self.before(list(inputs))
-        remaining = iter(given)
-        args, kwargs = mapped(self.given, lambda old: next(remaining))
-        if self.layer is not None and self.layer._call_has_training_arg:
-            kwargs = {**kwargs, "training": training}
-        elif isinstance(self.layer, keras.Model):
+        remaining = iter(inputs if self.before is None else self.before(list(inputs)))
+        args, kwargs = mapped(self.given, lambda old: old if id(old) in self.fixed else next(remaining))
+        if self.layer is not None and takes_training(self.layer):
             kwargs = {**kwargs, "training": training}
         with self._holding():
             result = self.target(*args, **kwargs)
@@ -54,34 +59,42 @@ class Call:
         """The same call but for these."""
         return dataclasses.replace(self, **changes)
 
+    def hold(self, *held: Holding) -> Call:
+        """The same call with further attributes changed."""
+        return self.replace(held=(*self.held, *held))
+
     @contextlib.contextmanager
     def _holding(self) -> Iterator[None]:
-        if self.layer is None:
-            yield
-            return
-        contents = vars(self.layer)
-        before = {key: contents[key] for key in self.held if key in contents}
+        before = [(vars(owner), key, key in vars(owner), vars(owner).get(key)) for owner, key, _ in self.held]
         try:
-            contents.update(self.held)
+            for owner, key, value in self.held:
+                vars(owner)[key] = value
             yield
         finally:
-            for key in self.held:
-                contents.pop(key, None)
-            contents.update(before)
+            for contents, key, there, value in reversed(before):
+                if there:
+                    contents[key] = value
+                else:
+                    contents.pop(key, None)
+
+
+def takes_training(layer: Any) -> bool:
+    """Whether a layer is told if it is in training mode."""
+    return isinstance(layer, keras.Model) or bool(layer._call_has_training_arg)
 
 
 def of_layer(layer: Any, original: Callable[..., Any], args: Any, kwargs: Any, fused: bool, names: Sequence[str],
              buffers: Sequence[str]) -> Call:  # fmt: skip
-    """The call of a layer; of one with an activation of its own, without that."""
-    held = {"activation": activations.linear} if fused else {}
+    """The call of a layer; of one with an activation of its own, without that. A mask given by name is no input."""
+    held: tuple[Holding, ...] = ((layer, "activation", activations.linear),) if fused else ()
     given = (args, {key: value for key, value in kwargs.items() if key != "training"})
-    return Call(lambda *a, **k: original(layer, *a, **k), given, layer, masks_of(given), held,
-                tensors=tuple(names), buffers=tuple(buffers))  # fmt: skip
+    fixed = frozenset(id(tensor) for tensor in tensors(kwargs.get("mask")))
+    masks = tuple(backend.get_keras_mask(tensor) for tensor in tensors(given, fixed))
 
+    def target(*args: Any, **kwargs: Any) -> Any:
+        return original(layer, *args, **kwargs)
 
-def masks_of(given: Any) -> tuple[Any, ...]:
-    """The mask that Keras has hung on each tensor of a call."""
-    return tuple(backend.get_keras_mask(tensor) for tensor in tensors(given))
+    return Call(target, given, layer, fixed, held, tensors=tuple(names), buffers=tuple(buffers), masks=masks)
 
 
 def ordered(layer: Any, args: Any, kwargs: Any) -> tuple[Any, dict[str, Any]]:
@@ -91,8 +104,3 @@ def ordered(layer: Any, args: Any, kwargs: Any) -> tuple[Any, dict[str, Any]]:
     given.setdefault("key", given["value"])
     first = {name: given.pop(name) for name in ("query", "key", "value", "attention_mask") if name in given}
     return (), {**first, **given}
-
-
-def takes(structure: Any) -> bool:
-    """Whether there is a tensor in it."""
-    return any(is_tensor(item) for item in tensors(structure))

@@ -16,7 +16,7 @@ from keras.src.layers.pooling.base_pooling import BasePooling
 
 from ...core.port.layer import CUSTOM
 from . import geometry
-from .functions import ATTENDS, axis_told, conv_told, number, pool_told, upsample_told
+from .functions import axis_told, conv_told, masking, number, pool_told, upsample_told
 from .weights import CELLS, is_depthwise, known
 
 Told = tuple[str, dict[str, Any]]
@@ -100,9 +100,9 @@ def _attention_told(layer: Any) -> dict[str, Any]:
 
 
 def _attention(seen: Observed) -> Told:
-    masked = seen.given.get("attention_mask") is not None
-    return "attention", {**_attention_told(seen.layer), "causal": bool(seen.given.get("use_causal_mask")),
-                         "masked": ATTENDS if masked else None}  # fmt: skip
+    causal, masked = masking(seen.given.get("attention_mask"))
+    causal = causal or bool(seen.given.get("use_causal_mask"))
+    return "attention", {**_attention_told(seen.layer), "causal": causal, "masked": masked}
 
 
 def word(activation: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -15,9 +15,9 @@ def is_tensor(value: Any) -> bool:
     return isinstance(value, (keras.Variable, tf.Variable)) or (tf.is_tensor(value) and hasattr(value, "numpy"))
 
 
-def tensors(structure: Any) -> list[Any]:
-    """Every tensor in lists, tuples and dictionaries, in their order."""
-    return list(_walk(structure))
+def tensors(structure: Any, but: Collection[int] = ()) -> list[Any]:
+    """Every tensor in lists, tuples and dictionaries, in their order; those whose `id` is in `but` are left out."""
+    return [tensor for tensor in _walk(structure) if id(tensor) not in but]
 
 
 def _walk(structure: Any) -> Iterator[Any]:
@@ -59,6 +59,11 @@ def flattened(structure: Any, name: str = "") -> dict[str, Any]:
     for key, value in pairs:
         found |= flattened(value, f"{name}/{key}" if name else key)
     return found
+
+
+def is_float(tensor: Any) -> bool:
+    """Whether a tensor holds floating-point numbers."""
+    return bool(tf.as_dtype(tensor.dtype).is_floating)
 
 
 def as_array(value: Any) -> np.ndarray:
