@@ -93,6 +93,7 @@ def diagnose(pair: Pair) -> Diagnosis:
         report = compared(pair)
     except DiglotError as error:
         words = tuple(re.findall(r"[\w.:/#]*\w", str(error)))
+        words += tuple(word[: match.start()] for word in words for match in re.finditer(r"[./]", word))
         return Diagnosis(pair, False, "refused", "", words, refused=str(error), seconds=time.perf_counter() - started)
     except Exception as error:  # one pair must not cost the others
         return Diagnosis(pair, False, failed=f"{type(error).__name__}: {error}", seconds=time.perf_counter() - started)

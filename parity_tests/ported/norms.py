@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import keras
@@ -134,13 +135,18 @@ PAIRS = (
     GROUPED.but("group norm epsilon", "gn2|norm_b", "epsilon", keras=lambda: grouped(epsilon=1e-3), by="transfer"),
     GROUPED.but("axes of a layer norm", ":layer_norm#0|norm_c", "axes|axis", keras=lambda: grouped(axis=(1, 2, 3))),
     GATED,
+    dataclasses.replace(
+        GATED,
+        name="swiglu by a map",
+        by="factories",
+        options={"map": {"w1.weight": "gate/kernel", "w3.weight": "up/kernel"}},  # equal in shape, and side by side
+    ),
     GATED.but("RMS norm epsilon", "norm|before", "epsilon", keras=lambda: FeedForward(1e-3), by="transfer"),
     GATED.but(
         "gate on the other branch",
         ":mul#0|:multiply#0|:silu#0",
         "swapped|order|branch|input|silu",
         keras=lambda: FeedForward(mistake="other branch"),
-        by="factories",
     ),
     GATED.but(
         "half precision on the way",
