@@ -41,9 +41,9 @@ def even_out(porting: Porting, notes: list[str]) -> None:
     porting.subjects["torch"].biased = tuple(dict.fromkeys(names))
     if names:
         notes.append(
-            f"in training PyTorch's batch normalisation ({names[0]}{' …' if len(names) > 1 else ''}) keeps the unbiased "
-            "variance and Keras's the biased one, so running variances drift apart by one part in the number of samples; "
-            "no setting mends that, and it was evened out here to see all else"
+            f"in training PyTorch's batch normalisation ({names[0]}{' …' if len(names) > 1 else ''}) keeps the "
+            "unbiased variance and Keras's the biased one, so running variances drift apart by one part in the number "
+            "of samples; no setting mends that, and it was evened out here to see all else"
         )
 
 

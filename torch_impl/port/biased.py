@@ -26,9 +26,9 @@ def biased(model: nn.Module, paths: Collection[str]) -> Iterator[None]:
         kept = before.pop(module)
         count = inputs[0].numel() / inputs[0].shape[1]
         if module.training and module.momentum and count > 1:
-            with torch.no_grad():
-                old = (1 - module.momentum) * kept
-                module.running_var.copy_(old + (module.running_var - old) * ((count - 1) / count))
+            old = (1 - module.momentum) * kept
+            # through `data`, since autograd has saved the statistics, which no gradient in training depends on
+            module.running_var.data.copy_(old + (module.running_var - old) * ((count - 1) / count))
 
     with contextlib.ExitStack() as hooks:
         for path in paths:
