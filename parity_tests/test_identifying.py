@@ -52,11 +52,11 @@ ACTIVATIONS = {
     "leaky relu of slope 0.2": lambda x: F.leaky_relu(x, 0.2),
     "x sigmoid(1.5 x)": lambda x: x * torch.sigmoid(1.5 * x),
     "softplus of beta 2": lambda x: F.softplus(x, 2.0),
-    "softmax over channels": lambda x: F.softmax(x, -1),
-    "softmax over time": lambda x: F.softmax(x, 1),
-    "softmax over batch": lambda x: F.softmax(x, 0),
-    "log softmax over channels": lambda x: F.log_softmax(x, -1),
-    "softmax over channels of 0.5 times its input": lambda x: F.softmax(x / 2, -1),
+    "softmax over channels (axis -1)": lambda x: F.softmax(x, -1),
+    "softmax over time (axis 1)": lambda x: F.softmax(x, 1),
+    "softmax over batch (axis 0)": lambda x: F.softmax(x, 0),
+    "log softmax over channels (axis -1)": lambda x: F.log_softmax(x, -1),
+    "softmax over channels (axis -1) of 0.5 times its input": lambda x: F.softmax(x / 2, -1),
     "2.828 = sqrt(8) times its input": lambda x: x * 8**0.5,
     "its input plus 0.25": lambda x: x + 0.25,
     "2 times its input plus -1": lambda x: 2 * x - 1,
@@ -65,11 +65,11 @@ ACTIVATIONS = {
     "its input with the halves of channels swapped": lambda x: torch.cat([x[..., 4:], x[..., :4]], -1),
     "its input shifted 1 place later along time": lambda x: torch.cat([draw_like(x), x[:, :-1]], 1),
     "its input with time and channels swapped": lambda x: x.transpose(1, 2),
-    "the mean over time": lambda x: x.mean(1),
-    "the sum over time": lambda x: x.sum(1),
-    "the maximum over time": lambda x: x.amax(1),
-    "the unbiased variance over time": lambda x: x.var(1),
-    "the variance over time": lambda x: x.var(1, correction=0),
+    "the mean over time (axis 1)": lambda x: x.mean(1),
+    "the sum over time (axis 1)": lambda x: x.sum(1),
+    "the maximum over time (axis 1)": lambda x: x.amax(1),
+    "the unbiased variance over time (axis 1)": lambda x: x.var(1),
+    "the variance over time (axis 1)": lambda x: x.var(1, correction=0),
     "its input's last place along time": lambda x: x[:, -1],
     "its input padded by 2 and 0 along time": lambda x: F.pad(x, (0, 0, 2, 0)),
     "its input cropped by 1 and 2 along time": lambda x: x[:, 1:-2],
@@ -107,21 +107,23 @@ def layer_norm(x: Array, axes: tuple[int, ...], epsilon: float, ddof: int = 0, o
 GAMMA, BETA = 1 + 0.1 * draw(8, name="gamma"), draw(8, name="beta")
 OWN = {"gamma": GAMMA, "beta": BETA}
 NORMS = {
-    "layer norm over channels, epsilon 1e-05": lambda x: layer_norm(x, (3,), 1e-5) * GAMMA + BETA,
-    "layer norm over channels, epsilon 0.001": lambda x: layer_norm(x, (3,), 1e-3) * GAMMA + BETA,
-    "layer norm over height, width and channels, epsilon 1e-06": lambda x: (
+    "layer norm over channels (axis -1), epsilon 1e-05": lambda x: layer_norm(x, (3,), 1e-5) * GAMMA + BETA,
+    "layer norm over channels (axis -1), epsilon 0.001": lambda x: layer_norm(x, (3,), 1e-3) * GAMMA + BETA,
+    "layer norm over height, width and channels (axes 1, 2, -1), epsilon 1e-06": lambda x: (
         layer_norm(x, (1, 2, 3), 1e-6) * GAMMA + BETA
     ),
-    "layer norm over channels, epsilon 0.01 outside the root, the unbiased variance": lambda x: (
+    "layer norm over channels (axis -1), epsilon 0.01 outside the root, the unbiased variance": lambda x: (
         layer_norm(x, (3,), 1e-2, 1, True) * GAMMA + BETA
     ),
-    "instance norm over height and width, epsilon 1e-05": lambda x: layer_norm(x, (1, 2), 1e-5) * GAMMA + BETA,
+    "instance norm over height and width (axes 1, 2), epsilon 1e-05": lambda x: (
+        layer_norm(x, (1, 2), 1e-5) * GAMMA + BETA
+    ),
     "batch norm by the batch's own statistics, epsilon 1e-05": lambda x: layer_norm(x, (0, 1, 2), 1e-5) * GAMMA + BETA,
-    "layer norm over channels, epsilon 1e-05, 1 + gamma for its factor": lambda x: (
+    "layer norm over channels (axis -1), epsilon 1e-05, 1 + gamma for its factor": lambda x: (
         layer_norm(x, (3,), 1e-5) * (1 + GAMMA) + BETA
     ),
-    "layer norm over channels, epsilon 1e-05, without beta": lambda x: layer_norm(x, (3,), 1e-5) * GAMMA,
-    "rms norm over channels, epsilon 1e-06": lambda x: (
+    "layer norm over channels (axis -1), epsilon 1e-05, without beta": lambda x: layer_norm(x, (3,), 1e-5) * GAMMA,
+    "rms norm over channels (axis -1), epsilon 1e-06": lambda x: (
         x / np.sqrt(np.mean(x**2, -1, keepdims=True) + 1e-6) * GAMMA + BETA
     ),
     "group norm of 4 groups, epsilon 1e-05": lambda x: (
@@ -146,7 +148,9 @@ class Normalisations(unittest.TestCase):
         x = draw(3, 6, 8)
         y = layer_norm(x, (2,), 1e-6) * GAMMA + BETA
         found = names((x,), y, {"a_2": GAMMA, "b_2": BETA})
-        self.assertEqual(found[:1], ["layer norm over channels, epsilon 1e-06, `a_2` for its factor, `b_2` added"])
+        self.assertEqual(
+            found[:1], ["layer norm over channels (axis -1), epsilon 1e-06, `a_2` for its factor, `b_2` added"]
+        )
 
 
 class Shapes(unittest.TestCase):

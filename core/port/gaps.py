@@ -12,7 +12,7 @@ from .. import verdict
 from .evidence import Array, Cause, told
 from .formulas.activations import activation, scaling
 from .formulas.combining import combining
-from .formulas.found import Found, digits, explains, factor, sample, settled
+from .formulas.found import Found, axes_names, digits, explains, factor, sample, settled
 from .formulas.masking import masking
 from .formulas.movements import movement
 from .formulas.precisions import narrowed
@@ -53,6 +53,8 @@ def between(before: Mapping[str, Array], torch: Array, keras: Array) -> Cause | 
     latest = reversed(list(before.items()))
     earlier = [(name, array) for name, array in latest if array.dtype.kind == "f" and array.size][:NEAR]
     ours, theirs = (sorted(expressed(earlier, array, least), key=lambda one: one.effort) for array in (torch, keras))
+    if ours and ours[0].found is not None and ours[0].found.name in TURNED:  # in PyTorch's own layout
+        return between(before, torch.swapaxes(0, 1), keras)
     for one, other in sorted(itertools.product(ours, theirs), key=lambda pair: pair[0].effort + pair[1].effort):
         if one.text != other.text and explains(min(one.digits, other.digits), common):
             return Cause(f"{_both(one, other)} (to {told(min(one.digits, other.digits))})", "", True)
@@ -76,7 +78,8 @@ def between(before: Mapping[str, Array], torch: Array, keras: Array) -> Cause | 
 def _both(one: Expressed, other: Expressed) -> str:
     """What both sides pass on, and what that comes to."""
     if one.found is None and other.found is None:
-        return f"PyTorch takes `{one.operands[0]}` and Keras `{other.operands[0]}`: another tensor as input"
+        text = f"PyTorch takes `{one.operands[0]}` and Keras `{other.operands[0]}`"
+        return f"{text}: another tensor as its input, or its inputs in another order"
     text = f"PyTorch passes on {one.text}, and Keras {other.text}"
     for full, bare, side in ((one, other, "Keras"), (other, one, "PyTorch")):
         if full.found is not None and bare.found is None and bare.operands[0] in full.operands:
@@ -88,6 +91,7 @@ def _both(one: Expressed, other: Expressed) -> str:
 
 
 CONCATENATED = "concatenated"
+TURNED = {f"its input with {axes_names((0, 1), ndim)} swapped" for ndim in (2, 3, 4, 5)}
 
 
 def _operation(found: Found) -> str:

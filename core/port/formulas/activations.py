@@ -131,9 +131,14 @@ def softplus_beta(x: Array, y: Array) -> Found | None:
 def clipped(x: Array, y: Array) -> Found | None:
     """The input between two bounds that are solved for."""
     low, high = float(np.min(y)), float(np.max(y))
-    if not (np.any(x < low) or np.any(x > high)):
+    below, above = bool(np.any(x < low)), bool(np.any(x > high))
+    if not below and not above:
         return None
-    name = f"relu up to {number(high)}" if low == 0 else f"clip to {number(low)} … {number(high)}"
+    name = f"clip to {number(low)} … {number(high)}"
+    if not (below and above):
+        name = f"clip to at least {number(low)}" if below else f"clip to at most {number(high)}"
+    elif low == 0:
+        name = f"relu up to {number(high)}"
     return Found("activation", name, digits(np.clip(x, low, high), y))
 
 

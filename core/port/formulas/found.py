@@ -113,3 +113,9 @@ def axes_names(axes: Sequence[int], ndim: int) -> str:
     """The names of several axes: "height and width"."""
     names = [axis_name(axis, ndim) for axis in axes]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def over(axes: Sequence[int], ndim: int) -> str:
+    """The axes that something is done over, in words and in numbers: "channels (axis -1)"."""
+    numbers = ["-1" if axis == ndim - 1 else str(axis) for axis in axes]
+    return f"{axes_names(axes, ndim)} (ax{'i' if len(axes) == 1 else 'e'}s {', '.join(numbers)})"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .found import Array, Found, axes_names, digits, number, sample
+from .found import Array, Found, digits, number, over, sample
 
 MOST = 20_000
 
@@ -132,8 +132,8 @@ def _moments(x: Array, tensors: Mapping[str, Array]) -> Iterator[Moments]:
             if np.any(centred.square):
                 yield centred
             square = np.mean(x**2, axes, keepdims=True)
-            yield Moments("normalisation", f"rms norm over {axes_names(axes, x.ndim)}", np.zeros(()), square)
-            length = f"division by the Euclidean length over {axes_names(axes, x.ndim)}"
+            yield Moments("normalisation", f"rms norm over {over(axes, x.ndim)}", np.zeros(()), square)
+            length = f"division by the Euclidean length over {over(axes, x.ndim)}"
             yield Moments("normalisation", length, np.zeros(()), square * number_of)
     yield from _groups(x)
 
@@ -156,11 +156,11 @@ def _groups(x: Array) -> Iterator[Moments]:
 
 def _name(axes: tuple[int, ...], ndim: int) -> str:
     if axes == tuple(range(1, ndim)):
-        return f"layer norm over {axes_names(axes, ndim)}" if ndim > 2 else "layer norm over channels"
+        return f"layer norm over {over(axes, ndim)}"
     if axes == tuple(range(ndim - 1)):
         return "batch norm by the batch's own statistics"
     if ndim > 2 and axes == tuple(range(1, ndim - 1)):
-        return f"instance norm over {axes_names(axes, ndim)}"
+        return f"instance norm over {over(axes, ndim)}"
     if axes == tuple(range(ndim - len(axes), ndim)):
-        return f"layer norm over {axes_names(axes, ndim)}"
-    return f"normalisation over {axes_names(axes, ndim)}"
+        return f"layer norm over {over(axes, ndim)}"
+    return f"normalisation over {over(axes, ndim)}"

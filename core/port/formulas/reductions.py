@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .found import Array, Found, axes_names, axis_name, digits
+from .found import Array, Found, axis_name, digits, over
 
 REDUCTIONS: dict[str, Callable[..., Any]] = {
     "mean": np.mean,
@@ -41,7 +41,7 @@ def reduction(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Arra
             for name, function in REDUCTIONS.items():
                 with np.errstate(all="ignore"):
                     made = np.asarray(function(x, axes))
-                told = f"the {name} over {axes_names(axes, x.ndim)}"
+                told = f"the {name} over {over(axes, x.ndim)}"
                 yield Found("reduction", told, digits(made.ravel(), y.ravel()))
 
 

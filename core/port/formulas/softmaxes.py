@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from .found import Array, Found, axis_name, digits, factor, settled
+from .found import Array, Found, digits, factor, over, settled
 
 
 def softmax(x: Array, axis: int = -1) -> Array:
@@ -30,7 +30,7 @@ def softmaxes(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Arra
         for axis in reversed(range(x.ndim)):
             if x.shape[axis] < 2:
                 continue
-            where = axis_name(axis, x.ndim)
+            where = over((axis,), x.ndim)
             if digits(np.sum(y, axis), np.ones_like(np.sum(y, axis))) > 4 and (y >= 0).all():
                 yield Found("softmax", f"softmax over {where}", digits(softmax(x, axis), y))
                 twice = softmax(softmax(x, axis), axis)
