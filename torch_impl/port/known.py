@@ -220,12 +220,14 @@ class Kind:
     """What a module computes, as far as it is one step: a role, and the attributes that hold its values.
 
     `fixed` are values that no attribute holds, and `renamed` are attributes of other names: {value: attribute}.
+    `slots` are its tensors by the canonical names of what they are, where these are not those of PyTorch's own.
     """
 
     role: str
     attributes: tuple[str, ...] = ()
     fixed: Mapping[str, Any] = field(default_factory=dict)
     renamed: Mapping[str, str] = field(default_factory=dict)
+    slots: Mapping[str, str] = field(default_factory=dict)
 
 
 # Classes of other libraries, by name and by an attribute that they have.
@@ -234,8 +236,6 @@ NAMED: dict[str, tuple[str, Kind]] = {
     "FrozenBatchNorm2d": ("running_var", Kind("batch_norm", ("eps",), {"momentum": 0.0, "frozen": True})),
     "StochasticDepth": ("p", Kind("dropped_path", ("p",))),
     "DropPath": ("drop_prob", Kind("dropped_path", renamed={"p": "drop_prob"})),
-    "NewGELUActivation": ("training", Kind("gelu", fixed={"approximate": "tanh"})),
-    "GELUActivation": ("training", Kind("gelu", fixed={"approximate": "none"})),
 }
 
 
@@ -255,8 +255,10 @@ def _computes_alike(module: nn.Module, base: type[nn.Module]) -> bool:
     return alike and "forward" not in vars(module)
 
 
-def held_as(module: nn.Module) -> str:
-    """The role by which a module's weights lie in it: that of the known class that it descends from."""
+def held_as(module: nn.Module, kind: Kind | None) -> str:
+    """The role by which a module's weights lie in it: that of what it is, or of the known class it descends from."""
+    if kind is not None and kind.slots:
+        return kind.role
     for base in type(module).__mro__:
         if base in CELLS:
             return CELLS[base]
@@ -264,7 +266,6 @@ def held_as(module: nn.Module) -> str:
             return RECURRENT[base]
         if base in MODULES:
             return _refined(MODULES[base][0], module)
-    kind = kind_of(module)
     return CUSTOM if kind is None else kind.role
 
 

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from torch import nn
 
 from ...core.port.layer import CUSTOM, Layer, Slot
 from . import known
 from .holding import CELLS, RECURRENT, SLOTS, Holder, recurrent, stacked
+from .known import Kind
 from .tensors import Tensors
 
 
-def layers(model: nn.Module, tensors: Tensors) -> tuple[tuple[Layer, ...], dict[nn.Module, str]]:
-    """The layers, and the name of the layer that each module is; the first of them where it is several."""
+def layers(
+    model: nn.Module, tensors: Tensors, kinds: Mapping[nn.Module, Kind]
+) -> tuple[tuple[Layer, ...], dict[nn.Module, str]]:
+    """The layers, and the name of the layer that each module is; the first of them where it is several.
+
+    `kinds` are what those modules are that compute something known.
+    """
     found: list[Layer] = []
     holders: dict[nn.Module, str] = {}
     inner: set[nn.Module] = set()
     for path, module in model.named_modules():
         if module in inner:
             continue
-        made = [layer for layer in _of(Holder(path, module, tensors)) if layer.slots]
+        made = [layer for layer in _of(Holder(path, module, tensors), kinds.get(module)) if layer.slots]
         if made:
             holders[module] = made[0].name
             found += made
@@ -29,12 +35,15 @@ def layers(model: nn.Module, tensors: Tensors) -> tuple[tuple[Layer, ...], dict[
     return tuple(found), holders
 
 
-def _of(held: Holder) -> Iterator[Layer]:
-    module, role, name = held.module, known.held_as(held.module), held.path
+def _of(held: Holder, kind: Kind | None) -> Iterator[Layer]:
+    module, role, name = held.module, known.held_as(held.module, kind), held.path
     if isinstance(module, tuple(RECURRENT)):
         yield from stacked(held, role)
     elif isinstance(module, tuple(CELLS)):
         yield Layer(name, role, tuple(recurrent(held, role, "")))
+    elif kind is not None and kind.slots:
+        found = [slot for name, attribute in kind.slots.items() for slot in held.plain(name, attribute, "channels")]
+        yield Layer(name, role, tuple(found))
     elif role in SLOTS and (slots := SLOTS[role](held)) and _covers(slots, held):
         yield Layer(name, {"transposed_dense": "dense"}.get(role, role), tuple(slots), {}, _refused(module))
     else:

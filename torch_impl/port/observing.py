@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,15 +54,21 @@ class _Frame:
 class Watch(TorchFunctionMode):
     """Inside, what a model calls is recorded in `steps`.
 
-    `holders` are the names of layers by their modules, and `frozen` those modules that are never in training mode.
+    `holders` are the names of layers by their modules, `kinds` what those modules are that are one step, and `frozen`
+    those that are never in training mode.
     `narrow` are the places at which something came out in float32.
     """
 
     def __init__(
-        self, model: nn.Module, tensors: Tensors, holders: dict[nn.Module, str], frozen: set[nn.Module]
+        self,
+        model: nn.Module,
+        tensors: Tensors,
+        holders: Mapping[nn.Module, str],
+        kinds: Mapping[nn.Module, known.Kind],
+        frozen: Set[nn.Module],
     ) -> None:
         super().__init__()
-        self.holders, self.frozen = holders, frozen
+        self.holders, self.kinds, self.frozen = holders, kinds, frozen
         self.paths = {module: name for name, module in model.named_modules()}
         self.owners, self.names = tensors.owners(), tensors.names()
         self.array = Seen()
@@ -98,7 +104,7 @@ class Watch(TorchFunctionMode):
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         inside = bool(self._stack) and self._stack[-1].closed
-        frame = _Frame(self.paths[module], inside or known.kind_of(module) is not None)
+        frame = _Frame(self.paths[module], inside or module in self.kinds)
         self._stack.append(frame)
         if not inside:
             args, kwargs = arguing.ordered(module, args, kwargs)
@@ -113,7 +119,7 @@ class Watch(TorchFunctionMode):
         tensors = tensors_in(output)
         self._check(frame.path or "the model itself", tensors)
         results = tuple(map(self.array, tensors))
-        kind, layer, settings = known.kind_of(module), self.holders.get(module, ""), {}
+        kind, layer, settings = self.kinds.get(module), self.holders.get(module, ""), {}
         if kind is None:
             role = CUSTOM if module in self.holders and not any(module.children()) else BLOCK
         else:

@@ -21,10 +21,11 @@ def replayed(
     training: bool,
 ) -> Arrays:  # fmt: skip
     """`output`, `input i` and the gradients by name, as the Protocol says. Buffers may move."""
-    leaves = [tensor_of(array, dtype) for array in inputs]
+    one = {id(array): tensor_of(array, dtype) for array in inputs}  # one tensor that is given twice, as it was before
+    leaves = [one[id(array)] if cotangent is None else tensor_of(array, dtype) for array in inputs]
     floats = [leaf.requires_grad_() for leaf in leaves if is_float(leaf)] if cotangent is not None else []
     with torch.set_grad_enabled(cotangent is not None):
-        given = iter([leaf.clone() if is_float(leaf) else leaf for leaf in leaves])
+        given = iter(leaves if cotangent is None else [leaf.clone() if is_float(leaf) else leaf for leaf in leaves])
         result = called(call, given, training)
         output = next(tensor for tensor in tensors_in(result) if is_float(tensor))
     found = {"output": array_of(output)}

@@ -14,13 +14,15 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ...core.errors import InputError
-from ...core.port.layer import Step, Trace
+from ...core.port.layer import BLOCK, CUSTOM, Step, Trace
 from ...core.port.subject import Inputs
 from ...core.technique import Arrays
 from .biased import biased
+from .known import kind_of
 from .layers import layers
 from .observing import Watch
 from .raising import NARROW, WIDE, Raised, copied, in_mode, lowered, raised, untouched
+from .recognising import recognised
 from .replaying import pulled, replayed
 from .tensors import Tensors, kept
 from .values import Seen, arguments, array_of, is_float, named, tensor_of
@@ -38,7 +40,8 @@ class Subject:
         self.tensors = Tensors(model)
         self.aliases: Mapping[str, str] = self.tensors.aliases
         self.trained = {name for name, place in self.tensors.items() if not place.buffer and place.get().requires_grad}
-        self.layers, self._holders = layers(model, self.tensors)
+        self._kinds = {module: kind for module in model.modules() if (kind := kind_of(module)) is not None}
+        self.layers, self._holders = layers(model, self.tensors, self._kinds)
         self._state: Arrays | None = state
         self._frozen = _frozen(model)
         self.narrow: list[str] = []
@@ -60,7 +63,7 @@ class Subject:
         with self._running(training), torch.no_grad():
             if not watch:
                 return Trace(_arrays(self._called(inputs), Seen()), [])
-            observer = Watch(self.model, self.tensors, self._holders, self._frozen)
+            observer = Watch(self.model, self.tensors, self._holders, self._kinds, self._frozen)
             with observer.watching():
                 outputs = self._called(inputs)
             self.narrow = observer.narrow
@@ -128,6 +131,15 @@ class Subject:
             if training:
                 found |= {f"buffer {name}": array_of(self.tensors[name].get()) for name in before}
         return found
+
+    def learn(self, steps: Sequence[Step]) -> bool:
+        """Find out which of the user's own modules are known layers; whether there were any."""
+        own = [step for step in steps if step.role in (BLOCK, CUSTOM) and step.handle.module is not None]
+        with self._running(False):
+            found = {step.handle.module: recognised(step.handle.module, step) for step in own}
+        self._kinds |= {module: kind for module, kind in found.items() if kind is not None}
+        self.layers, self._holders = layers(self.model, self.tensors, self._kinds)
+        return any(found.values())
 
     def vary(self, step: Step, setting: str, value: Any) -> Step | None:
         """The same step with another value of a setting."""
@@ -243,6 +255,8 @@ def _from_factory(factory: Any) -> nn.Module:
 def _tried(subject: Subject, inputs: Inputs) -> Subject:
     """The subject, whose layers then have the settings that a run showed."""
     steps = subject.run(inputs).steps
+    if subject.learn(steps):
+        steps = subject.run(inputs).steps
     called = {step.layer: step.settings for step in reversed(steps) if step.layer}
     subject.layers = tuple(dataclasses.replace(layer, settings=called.get(layer.name, {})) for layer in subject.layers)
     return subject
