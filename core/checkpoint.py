@@ -11,7 +11,7 @@ import itertools
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,6 +19,8 @@ import numpy as np
 
 from . import registry
 from .errors import CheckpointError, DiglotError, StateError
+from .files import safetensors
+from .files.stored import Held
 from .spec import Spec
 from .state import State, fit
 
@@ -60,9 +62,13 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         Path(beside).unlink(missing_ok=True)
 
 
+def metadata(spec: Spec) -> dict[str, str]:
+    """What the header says of a spec."""
+    return {"diglot": json.dumps({"format": VERSION, "spec": spec.name, "fields": spec.fields()})}
+
+
 def _header(spec: Spec, state: State) -> bytes:
-    note = {"format": VERSION, "spec": spec.name, "fields": spec.fields()}
-    header: dict[str, Any] = {"__metadata__": {"diglot": json.dumps(note)}}
+    header: dict[str, Any] = {"__metadata__": metadata(spec)}
     codes, offset = {dtype: code for code, dtype in DTYPES.items()}, 0
     for name, array in state.items():
         header[name] = {
@@ -122,7 +128,23 @@ def load(path: str | os.PathLike[str]) -> tuple[Spec, State]:
     source = Path(path)
     if not os.path.isfile(source):  # which, unlike Path's, is False where a folder may not be searched
         raise CheckpointError(f"{source} is not a file; nothing was loaded")
-    metadata, state = _read(source)
+    said, state = _read(source)
+    return _spec_of(source, said, state), state
+
+
+def opened(path: Path) -> tuple[Spec, Held]:
+    """The spec and the tensors of a checkpoint, none of which is read. Raises as `load` does."""
+    held = safetensors.read(path)
+    for tensor in held.tensors.values():
+        if tensor.code not in DTYPES:
+            raise CheckpointError(
+                f"{path}: {tensor.name} is stored as {tensor.code}; convert it to F64, F32 or F16 first"
+            )
+    return _spec_of(path, held.metadata, held.tensors), held
+
+
+def _spec_of(source: Path, metadata: Mapping[str, str], state: Mapping[str, Any]) -> Spec:
+    """The spec that a header says, which the tensors fit."""
     try:
         note = json.loads(metadata["diglot"])
         name, fields, version = note["spec"], note["fields"], note["format"]
@@ -146,4 +168,4 @@ def load(path: str | os.PathLike[str]) -> tuple[Spec, State]:
         raise StateError(f"{source}: {error}", error.weights) from error
     except (ValueError, OverflowError) as error:
         raise CheckpointError(f"{source} holds a spec that is not valid: {error}") from error
-    return spec, state
+    return spec

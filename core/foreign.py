@@ -232,9 +232,7 @@ def to_canonical(spec: Spec, source: Source, arrays: Mapping[str, Any], label: s
     Raises StateError where the two are not in a bijection.
     """
     names = match(spec, source, {name: tuple(array.shape) for name, array in arrays.items()}, label)
-    for actual, original in copies(spec, source, arrays).values():
-        if not np.array_equal(np.asarray(arrays[actual]), np.asarray(arrays[names[original]])):
-            raise StateError(f"{label} hold another {actual} than {names[original]}, which are one in this {spec.name}")
+    same_copies(spec, source, arrays, names, label)
     state: State = {}
     held: tuple[str, NDArray[Any]] = "", np.empty(0)
     for place in places(spec, source):
@@ -242,6 +240,13 @@ def to_canonical(spec: Spec, source: Source, arrays: Mapping[str, Any], label: s
             held = place.name, np.asarray(arrays[names[place.name]])
         state[place.weight.name] = place.read(held[1])
     return state
+
+
+def same_copies(spec: Spec, source: Source, arrays: Mapping[str, Any], names: Mapping[str, str], label: str) -> None:
+    """Raises StateError where an array that repeats a weight of the spec holds other numbers."""
+    for actual, original in copies(spec, source, arrays).values():
+        if not np.array_equal(np.asarray(arrays[actual]), np.asarray(arrays[names[original]])):
+            raise StateError(f"{label} hold another {actual} than {names[original]}, which are one in this {spec.name}")
 
 
 def copies(spec: Spec, source: Source, arrays: Mapping[str, Any]) -> dict[str, tuple[str, str]]:

@@ -39,18 +39,30 @@ def load(spec: Spec, origin: Any, source: str) -> State:
     """
     table = source_of(spec, source)
     with arrays_of(spec, given(origin), table, source) as (arrays, label, config):
-        shapes = shapes_in(arrays)
-        try:
-            foreign.match(spec, table, shapes, label)
-        except StateError as error:
-            text = variants.explained(spec, source, shapes, label, str(error))
-            if config and text.startswith(str(error)):
-                text += "; diglot.pretrained_spec gives the spec that their configuration says"
-            raise StateError(text, error.weights) from error
-        settings.check(spec, table, config, label)
+        names_in(spec, table, source, arrays, label, config)
         state = foreign.to_canonical(spec, table, arrays, label)
     fit(spec, state)
     return state
+
+
+def names_in(
+    spec: Spec, table: Source, source: str, arrays: Mapping[str, Any], label: str, config: Mapping[str, Any]
+) -> dict[str, str]:
+    """The names that a library's arrays have, by the names of the table. The arrays may not have been read yet.
+
+    Raises StateError where they do not fit, with the variant that they are of, and SpecError where the configuration
+    beside them says another network.
+    """
+    shapes = shapes_in(arrays)
+    try:
+        names = foreign.match(spec, table, shapes, label)
+    except StateError as error:
+        text = variants.explained(spec, source, shapes, label, str(error))
+        if config and text.startswith(str(error)):
+            text += "; diglot.pretrained_spec gives the spec that their configuration says"
+        raise StateError(text, error.weights) from error
+    settings.check(spec, table, config, label)
+    return names
 
 
 def shapes_in(arrays: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:

@@ -75,10 +75,9 @@ def fit(spec: Spec, state: Mapping[str, Any]) -> None:
     wanted = {weight.name: weight.shape for weight in spec.weights()}
     misfit(f"the state does not fit {spec.name}", wanted, state)
     for name, value in state.items():
-        if np.asarray(value).dtype.newbyteorder("=") not in PRECISIONS:
-            raise StateError(
-                f"{name} of {spec.name} must hold float64, float32 or float16 numbers, not {np.asarray(value).dtype}"
-            )
+        dtype = value.dtype if isinstance(getattr(value, "dtype", None), np.dtype) else np.asarray(value).dtype
+        if dtype.newbyteorder("=") not in PRECISIONS:
+            raise StateError(f"{name} of {spec.name} must hold float64, float32 or float16 numbers, not {dtype}")
 
 
 def misfit(sentence: str, wanted: Mapping[str, tuple[int, ...]], given: Mapping[str, Any]) -> None:

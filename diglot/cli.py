@@ -132,18 +132,28 @@ def compare(
 
 @app.command()
 def convert(
-    src: Annotated[str, typer.Argument(help="A file, a folder, an address or a hub name.")],
-    dst: Annotated[Path, typer.Argument(help="Written by its suffix: .safetensors, .weights.h5, .keras, .pt or .pth.")],
+    src: Annotated[str, typer.Argument(help="A file, an index of shards, a folder, an address or a hub name.")],
+    dst: Annotated[
+        Path, typer.Argument(help="Written by its suffix: .safetensors, .weights.h5, .keras, .h5, .pt, .pth or .bin.")
+    ],
     spec: Annotated[str | None, typer.Option(help="The architecture or preset that the weights are of.")] = None,
     source: Annotated[str | None, typer.Option(help="Whose weights they are: torchvision, huggingface, …")] = None,
     fields: Annotated[
         Optional[list[str]], typer.Option("--set", help="A field of the spec, such as num_classes=10.")  # noqa: UP045
     ] = None,
+    weight_map: Annotated[
+        Path | None, typer.Option("--map", help="Of your own two models: which weight is which, as a file.")
+    ] = None,
+    max_shard_size: Annotated[
+        str | None, typer.Option(help="Above it, write shards and an index: 500MB, 2GB, …")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, and write nothing.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
-    """A checkpoint into another form: from another library, to one sibling or the other, and back."""
+    """A checkpoint into another form: from another library, to either sibling, of your own models, and back."""
     from .converting import run_convert
 
-    run_convert(src, dst, spec, source, fields or [])
+    raise typer.Exit(run_convert(src, dst, spec, source, fields or [], weight_map, max_shard_size, dry_run, force))
 
 
 @app.command()

@@ -78,7 +78,7 @@ class Convert(InFolder):
         torch.save({**TENSORS, "fc.bias": torch.zeros(2), "fc.weight": TENSORS["fc.weight"][:2]}, theirs)
         words = (theirs, ours, "--spec", "resnet_small", "--source", "torchvision")
         self.assertIn("have 2 classes, and this resnet 5; load with num_classes=2", self.command(*words)[2])
-        self.assertEqual(self.command(*words, "--set", "num_classes=2")[0], 0)
+        self.assertEqual(self.command(*words, "--set", "num_classes=2", "--force")[0], 0)
 
     @parameterized.expand(
         [
