@@ -14,8 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..axes import Array
+from ..errors import InputError
+from .fitting import sizes_in
 from .layer import BLOCK, Step, Trace
 from .roles import MOVING
+from .units import Unit
+from .wiring import Wiring
 
 SPATIAL = frozenset(
     {"convolution", "depthwise_convolution", "transposed_convolution", "max_pool", "average_pool", "upsample",
@@ -120,6 +124,36 @@ def ends(role: str, slot: str, axis: str) -> tuple[str, ...]:
     if role in ("dense", "lstm", "gru", "rnn") and axis == "in" and slot.startswith("kernel"):
         return ("before",)
     return ("behind",) if role == "dense" and axis == "out" else ()
+
+
+def refuse(unit: Unit, wiring: Wiring) -> None:
+    """Refuse a dense layer beside a convolution whose features may be a flattened map, where no run tells.
+
+    Raises InputError.
+    """
+    if unit.layer.role != "dense":
+        return
+    for end, near, size in (("before", wiring.before[unit], 2), ("behind", wiring.after[unit], 3)):
+        for other in near:
+            channels = _channels(other, end)
+            if channels > 1 and unit.key[size] > channels and unit.key[size] % channels == 0:
+                raise InputError(
+                    f"{unit.layer.name} has {unit.key[size]} features beside {other.layer.name} with {channels} "
+                    "channels, so a feature map may be flattened between them, which PyTorch and Keras do in another "
+                    "order; give inputs=, of which a run tells"
+                )
+
+
+def _channels(unit: Unit, end: str) -> int:
+    """The channels of the map that a convolution, or a normalisation of maps, gives or takes."""
+    if unit.layer.role in ("batch_norm", "group_norm"):
+        return int(unit.main().shape[0])
+    if unit.layer.role not in SPATIAL:
+        return 0
+    sizes = sizes_in(unit.main())
+    if "in" not in sizes:
+        return sizes.get("channels", 0) * (sizes.get("multiplier", 1) if end == "before" else 1)
+    return sizes["out" if end == "before" else "in"]
 
 
 def order(torch: Folded | None, keras: Folded | None) -> Order | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from typing import Protocol
 
 import numpy as np
 
@@ -15,11 +16,10 @@ from . import flattening
 from .contents import Found, contents
 from .fingerprint import fingerprint, is_constant
 from .fitting import Fit, fits
-from .layer import CUSTOM, Slot, Trace
+from .layer import CUSTOM, Layer, Slot, Trace
 from .mapping import Match, WeightMapping
 from .pairing import Pair, Pairing
 from .stated import stated
-from .subject import Inputs, Subject
 from .units import LINEAR, Key, Unit, divided, units
 from .unmatched import NAMES, ambiguous, unmatched
 from .wiring import Wiring, sources_of
@@ -34,10 +34,19 @@ KINDS = {
 }
 
 
+class Holding(Protocol):
+    """What there is to be matched: a Subject of core/port/subject.py, or a live model that is not run."""
+
+    layers: tuple[Layer, ...]
+    aliases: Mapping[str, str]
+
+    def state(self) -> Arrays:
+        """Every weight and buffer by its own name."""
+
+
 def match(
-    torch: Subject,
-    keras: Subject,
-    inputs: tuple[Inputs, Inputs] | None = None,
+    torch: Holding,
+    keras: Holding,
     given: WeightMapping | None = None,
     ignore: Sequence[str] = (),
     traces: tuple[Trace, Trace] | None = None,
@@ -45,24 +54,21 @@ def match(
     """Which weight of one model is which of the other.
 
     What `given` says is taken as it is. Then weights that hold the same numbers in any order are the same; then those
-    of one kind and shape in the order in which data flows through both models, as `traces` (PyTorch's, then Keras's)
-    show, or a run of both on `inputs`, each side's in its own layout; without them, in the order in which the models
-    hold them. Names decide where layers work side by side. `ignore` are names of tensors that may be left over, or
-    patterns of names such as `aux.*`.
+    of one kind and shape, in the order in which data flows through both models, as `traces` (PyTorch's, then Keras's)
+    show; without them, in the order in which the models hold them. Names decide where layers work side by side.
+    `ignore` are names of tensors that may be left over, or patterns of names such as `aux.*`.
 
     Raises StateError for weights without a counterpart, for layers of which nothing tells which is which, for what the
     other framework cannot hold, and for an entry of `given` or `ignore` that does not fit the models.
     """
-    if traces is None and inputs is not None:
-        traces = torch.run(inputs[0]), keras.run(inputs[1])
     return _Matcher(torch, keras, given, tuple(ignore), traces).found()
 
 
 class _Matcher:
     def __init__(
         self,
-        torch: Subject,
-        keras: Subject,
+        torch: Holding,
+        keras: Holding,
         given: WeightMapping | None,
         ignore: tuple[str, ...],
         traces: tuple[Trace, Trace] | None,
@@ -214,6 +220,9 @@ class _Matcher:
 
     def _folded(self, pair: Pair, name: str, fit: Fit, wirings: Mapping[str, Wiring]) -> Fit:
         """The fit with the features of a flattened map in each side's own order."""
+        if None in self.traces.values():
+            flattening.refuse(pair.torch, wirings["torch"])
+            return fit
         steps = [wirings[side].calls.get(getattr(pair, side)) for side in NAMES]
         courses = [self.courses[side] for side in NAMES]
         for axis in parse(fit.axes):

@@ -115,7 +115,7 @@ def divided(unit: Unit, count: int, heads: int = 0) -> list[Unit]:
 
 
 def _parts(layer: Layer, apart: bool) -> Iterator[tuple[str, dict[str, Slot], Key]]:
-    backwards = bool(layer.settings.get("reversed", False))
+    backwards = bool(layer.settings.get("reversed", layer.name.endswith("reverse")))
     if layer.role == CUSTOM:
         for slot in layer.slots:
             yield f"{layer.name} {slot.name}".strip(), {slot.name: slot}, (CUSTOM, "", False)

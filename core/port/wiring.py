@@ -171,10 +171,9 @@ def _called(units: Sequence[Unit], trace: Trace) -> dict[int, list[Unit]]:
     loose = [name for name in by_layer if name not in direct]
     found = {}
     for turn, step in enumerate(trace.steps):
-        if step.layer in by_layer:
-            found[turn] = by_layer[step.layer]
-        elif step.role != BLOCK and (path := step.layer or step.name):
-            inner = [name for name in loose if name.startswith((f"{path}.", f"{path}/"))]
-            if inner:
-                found[turn] = [unit for name in inner for unit in by_layer[name]]
+        path, own = step.name, step.layer in by_layer
+        inner = [name for name in loose if path and name.startswith((f"{path}.", f"{path}/"))]
+        if own or (inner and step.role not in (BLOCK, CUSTOM)):
+            names = [*([step.layer] if own else []), *(inner if step.role not in (BLOCK, CUSTOM) else [])]
+            found[turn] = [unit for name in names for unit in by_layer[name]]
     return found
