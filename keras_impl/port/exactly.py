@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from keras.src.backend.tensorflow import nn
+from keras.src import backend
+from keras.src.backend.tensorflow import image, nn
 from tensorflow.python.ops import math_ops
 
 from ..precision import precision
+from . import resizing
 from .patching import Patch, patched
 
 _LOCAL = threading.local()
@@ -51,6 +53,7 @@ def wide(dtype: Any) -> Any:
 def _patches() -> list[Patch]:
     found = [(tf, "cast", _cast), (math_ops, "cast", _cast), (nn, "leaky_relu", _leaky_relu),
              (tf.nn, "leaky_relu", _leaky_relu_tf)]  # fmt: skip
+    found += [(image, "resize", _resize), (tf.image, "resize", _resize_tf)]
     found += [(tf, name, functools.partial(_made, place)) for name, place in MAKERS.items()]
     return [(holder, name, functools.partial(_where_active, change)) for holder, name, change in found]
 
@@ -77,6 +80,41 @@ def _leaky_relu(original: Callable[..., Any], x: Any, negative_slope: float = 0.
 def _leaky_relu_tf(original: Callable[..., Any], features: Any, alpha: float = 0.2, name: str | None = None) -> Any:
     features = tf.convert_to_tensor(features)
     return tf.where(features > 0, features, alpha * features)
+
+
+# What each method is called in resizing.py.
+METHODS = {"nearest": "nearest-exact", "bilinear": "bilinear", "bicubic": "keys"}
+
+
+def _resize(
+    original: Callable[..., Any], images: Any, size: Any, interpolation: str = "bilinear", antialias: bool = False,
+    crop_to_aspect_ratio: bool = False, pad_to_aspect_ratio: bool = False, *args: Any, data_format: Any = None,
+    **kwargs: Any,
+) -> Any:  # fmt: skip
+    form = backend.standardize_data_format(data_format)
+    plain = interpolation in METHODS and not (antialias or crop_to_aspect_ratio or pad_to_aspect_ratio or args)
+    if not plain or not _is_wide(images) or len(images.shape) != 4:
+        return original(images, size, interpolation, antialias, crop_to_aspect_ratio, pad_to_aspect_ratio, *args,
+                        data_format=data_format, **kwargs)  # fmt: skip
+    return resizing.to_size(images, _size(size), METHODS[interpolation], False, form)
+
+
+def _resize_tf(
+    original: Callable[..., Any], images: Any, size: Any, method: str = "bilinear",
+    preserve_aspect_ratio: bool = False, antialias: bool = False, name: str | None = None,
+) -> Any:  # fmt: skip
+    if method not in METHODS or preserve_aspect_ratio or antialias or not _is_wide(images) or len(images.shape) != 4:
+        return original(images, size, method, preserve_aspect_ratio, antialias, name)
+    return resizing.to_size(images, _size(size), METHODS[method], False, "channels_last")
+
+
+def _is_wide(images: Any) -> bool:
+    return tf.is_tensor(images) and images.dtype == tf.float64
+
+
+def _size(size: Any) -> tuple[int, ...]:
+    found = np.broadcast_to(np.asarray(size), (2,))
+    return tuple(int(one) for one in found)
 
 
 # Functions of TensorFlow that make tensors, and the position of their type among the arguments.

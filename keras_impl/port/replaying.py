@@ -47,13 +47,13 @@ class Call:
         for tensor, mask in zip(inputs, self.masks, strict=False):
             if mask is not None:
                 backend.set_keras_mask(tensor, mask)
-        remaining = iter(inputs if self.before is None else self.before(list(inputs)))
-        args, kwargs = mapped(self.given, lambda old: old if id(old) in self.fixed else next(remaining))
-        if self.layer is not None and takes_training(self.layer):
-            kwargs = {**kwargs, "training": training}
         with self._holding():
+            remaining = iter(inputs if self.before is None else self.before(list(inputs)))
+            args, kwargs = mapped(self.given, lambda old: old if id(old) in self.fixed else next(remaining))
+            if self.layer is not None and takes_training(self.layer):
+                kwargs = {**kwargs, "training": training}
             result = self.target(*args, **kwargs)
-        return result if self.after is None else self.after(result)
+            return result if self.after is None else self.after(result)
 
     def replace(self, **changes: Any) -> Call:
         """The same call but for these."""

@@ -23,11 +23,11 @@ def noted(recorder: Any, original: Callable[..., Any], layer: Any, path: str, ar
     ones = (1,) * layer.rank
     plain = functions.conv_told(functions.shape(between), ones, ones, "valid", ones, layer.data_format)
     names, _ = recorder.weights(layer)
-    first = Call(_depthwise(layer), ((x,), {}), tensors=tuple(names[:1]))
+    first = Call(_depthwise(layer), ((x,), {}), layer, tensors=tuple(names[:1]))
     recorder.note(f"{path}/depthwise", ("depthwise_convolution", {**told, "bias": False}), first, between,
                   f"{path}/depthwise")  # fmt: skip
     bias = {"groups": 1, "bias": layer.use_bias}
-    second = Call(_pointwise(layer, len(applied) != 1), ((between,), {}), tensors=tuple(names[1:]))
+    second = Call(_pointwise(layer, len(applied) != 1), ((between,), {}), layer, tensors=tuple(names[1:]))
     recorder.note(f"{path}/pointwise", ("convolution", {**plain, **bias}), second, ended, f"{path}/pointwise")
     recorder.after(applied, f"{path}/pointwise")
     return result

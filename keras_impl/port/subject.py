@@ -146,6 +146,8 @@ class Subject:
                 if training:
                     result |= {f"buffer {name}": self.raised.variables[name].numpy().copy() for name in call.buffers}
                 return {"output": as_array(outputs[0]), **result}
+        except Exception as error:
+            raise InputError(f"{step.name or 'the model'} cannot be run by itself: {first_line(error)}") from error
         finally:
             self.raised.put(before)
 
