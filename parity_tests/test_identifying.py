@@ -156,14 +156,14 @@ class Normalisations(unittest.TestCase):
 class Shapes(unittest.TestCase):
     @parameterized.expand(
         [
-            ("max pooling over windows of 3 with stride 2, padded by 1 and 1", lambda x: F.max_pool2d(x, 3, 2, 1)),
-            ("max pooling over windows of 2 with stride 2", lambda x: F.max_pool2d(x, 2)),
+            ("max pooling with window 3, stride 2, padding 1", lambda x: F.max_pool2d(x, 3, 2, 1)),
+            ("max pooling with window 2, stride 2, padding 0", lambda x: F.max_pool2d(x, 2)),
             (
-                "average pooling over windows of 3 with stride 1, padded by 1 and 1, which counts as zeros",
+                "average pooling with window 3, stride 1, padding 1, which counts",
                 lambda x: F.avg_pool2d(x, 3, 1, 1),
             ),
             (
-                "average pooling over windows of 3 with stride 1, padded by 1 and 1, which does not count",
+                "average pooling with window 3, stride 1, padding 1, which does not count",
                 lambda x: F.avg_pool2d(x, 3, 1, 1, count_include_pad=False),
             ),
             ("resizing to 12 x 12, nearest", lambda x: F.interpolate(x, scale_factor=2)),
@@ -228,6 +228,36 @@ class Weighted(unittest.TestCase):
         moved = x.reshape(4, 4, 3).transpose(0, 2, 1).reshape(4, 12)
         wanted = "dense layer with its kernel, its input flattened as 3 channels of 4 places, channels first"
         self.assertEqual(names((x,), moved @ kernel + bias, own), [wanted])
+
+    def test_dense_along_another_axis(self) -> None:
+        x, kernel = draw(4, 6, 6), draw(6, 6, name="k")
+        y = (x.swapaxes(1, 2) @ kernel).swapaxes(1, 2)
+        wanted = "dense layer with its kernel along time, as if time and channels were swapped"
+        self.assertEqual(names((x,), y, {"kernel": kernel}), [wanted])
+
+    @parameterized.expand([(0, 1), (1, 0), (2, 1)])
+    def test_transposed_convolution(self, padding: int, extra: int) -> None:
+        x, kernel, bias = draw(2, 5, 5, 4), draw(3, 3, 6, 4, name="k"), draw(6, name="b")
+        weight = tensor(np.transpose(kernel, (3, 2, 0, 1)))
+        y = F.conv_transpose2d(tensor(np.moveaxis(x, -1, 1)), weight, tensor(bias), 2, padding, extra)
+        found = names((x,), np.moveaxis(y.numpy(), 1, -1), {"kernel": kernel, "bias": bias})
+        wanted = (
+            f"transposed convolution with stride 2, dilation 1, cropped by {padding} before and {padding - extra} after"
+        )
+        self.assertEqual(found, [wanted])
+
+    def test_an_initial_state(self) -> None:
+        layer = torch.nn.GRU(4, 5, batch_first=True).double()
+        parts = {name: np.split(value.detach().numpy(), 3) for name, value in layer.named_parameters()}
+        own = {}
+        for place, gate in enumerate(("reset", "update", "new")):
+            for short, long in (("weight_ih", "kernel"), ("weight_hh", "recurrent_kernel")):
+                own[f"{long}.{gate}"] = parts[f"{short}_l0"][place].T
+            own[f"bias.{gate}"], own[f"recurrent_bias.{gate}"] = parts["bias_ih_l0"][place], parts["bias_hh_l0"][place]
+        x, state = draw(2, 6, 4), draw(1, 2, 5, name="state")
+        y = layer(tensor(x), tensor(state))[0].detach().numpy()
+        wanted = "gru with the reset after the recurrent product from the initial state that it is given"
+        self.assertEqual(names((x, state), y, own)[:1], [wanted])
 
     @parameterized.expand(
         [

@@ -12,6 +12,7 @@ from .evidence import Array, Cause, Replayed, labels, told
 from .formulas.found import MARGIN, Found, digits, explains
 from .formulas.precisions import ROUNDINGS, narrowed
 from .identifying import identified
+from .layer import Step
 
 SHARP = 12.0
 """With more digits than this, nothing of a formula was held in float32."""
@@ -35,6 +36,7 @@ def by_formula(replay: Replayed) -> Cause | None:
         return None
     least = needed(replay)
     names = labels(replay)
+    inputs, taken = _complete(inputs, replay.steps[0]), _complete(taken, replay.steps[1])
     ours = identified(_usable(inputs), torch, replay.tensors("torch"), least)
     theirs = identified(_usable(taken), keras, replay.tensors("keras"), least)
     if pair := telling(ours, theirs, common):
@@ -64,7 +66,17 @@ def by_formula(replay: Replayed) -> Cause | None:
     for ways, name, lost in ((ours, names[0], names[1]), (theirs, names[1], names[0])):
         if sure := _sure(ways, common):
             return Cause(f"{name} computes {sure.name} (to {told(sure.digits)}), and {lost} something else")
+    counts = [len(step.inputs) for step in replay.steps]
+    if counts[0] != counts[1]:
+        more, fewer = (0, 1) if counts[0] > counts[1] else (1, 0)
+        text = f"{names[more]} is given {counts[more]} tensors and {names[fewer]} {counts[fewer]}"
+        return Cause(f"{text}: an initial state, a mask or another input is missing on one side")
     return None
+
+
+def _complete(inputs: tuple[Array, ...], step: Step) -> tuple[Array, ...]:
+    """The inputs and those that only this side has, such as an initial state, as they are in its own run."""
+    return (*inputs, *(np.asarray(array) for array in step.inputs[len(inputs) :]))
 
 
 def _rounded(inputs: Iterable[Array], torch: Array, keras: Array, replay: Replayed, common: float) -> Cause | None:

@@ -71,7 +71,9 @@ def between(before: Mapping[str, Array], torch: Array, keras: Array) -> Cause | 
     for side, rest, ways in (("PyTorch", "Keras", ours), ("Keras", "PyTorch", theirs)):
         sure = next((one for one in ways if explains(one.digits, common)), None)
         if sure is not None:
-            return Cause(f"{side} passes on {sure.text} (to {told(sure.digits)}), and {rest} something else")
+            known = f"{side} passes on {sure.text} (to {told(sure.digits)})"
+            rest_is = "what other operations made of it" if sure.found is None else "something else"
+            return Cause(f"{known}, and {rest} {rest_is}: one is missing on one side, or layers are swapped")
     return None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from .found import Array, Found, axes_names, number
+from .found import Array, Found, axes_names, padded
 from .linear import biased
 
 ROWS, OUT = 16, 4
@@ -178,7 +178,4 @@ def _convolved(
 
 
 def _told(padding: tuple[tuple[int, int], ...]) -> str:
-    if len(set(padding)) == 1:
-        before, after = padding[0]
-        return number(before) if before == after else f"{before} before and {after} after"
-    return str(padding)
+    return padded(padding[0]) if len(set(padding)) == 1 else str(padding)

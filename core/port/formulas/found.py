@@ -119,3 +119,9 @@ def over(axes: Sequence[int], ndim: int) -> str:
     """The axes that something is done over, in words and in numbers: "channels (axis -1)"."""
     numbers = ["-1" if axis == ndim - 1 else str(axis) for axis in axes]
     return f"{axes_names(axes, ndim)} (ax{'i' if len(axes) == 1 else 'e'}s {', '.join(numbers)})"
+
+
+def padded(padding: tuple[int, int]) -> str:
+    """What is added to one axis: "1", or "0 before and 1 after"."""
+    before, after = padding
+    return str(before) if before == after else f"{before} before and {after} after"

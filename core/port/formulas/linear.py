@@ -14,8 +14,17 @@ FEW = 64
 def dense(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Array]) -> Iterator[Found]:
     """How `(…, in)` becomes `(…, out)` by `kernel` (in, out) and `bias` (out), or by a custom layer's one matrix."""
     x, y = np.asarray(inputs[0], np.float64), np.asarray(output, np.float64)
-    if not x.ndim or not y.ndim or x.shape[:-1] != y.shape[:-1] or not x.size:
+    if not x.ndim or not y.ndim or not x.size:
         return
+    if x.shape[:-1] == y.shape[:-1]:
+        yield from _applied(x, y, tensors, "")
+    if x.ndim == y.ndim == 3 and (x.shape[0], x.shape[2]) == (y.shape[0], y.shape[2]):
+        yield from _applied(
+            x.swapaxes(1, 2), y.swapaxes(1, 2), tensors, " along time, as if time and channels were swapped"
+        )
+
+
+def _applied(x: Array, y: Array, tensors: Mapping[str, Array], along: str) -> Iterator[Found]:
     x, y = x.reshape(-1, x.shape[-1])[:FEW], y.reshape(-1, y.shape[-1])[:FEW]
     bias = next((np.asarray(v, np.float64) for v in _first(tensors, "bias") if v.shape == y.shape[-1:]), None)
     for name, kernel in tensors.items():
@@ -26,7 +35,7 @@ def dense(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Array]) 
             if turned.shape != (x.shape[-1], y.shape[-1]):
                 continue
             for told, given in _ordered(x):
-                yield from biased(f"dense layer with its kernel{words}{told}", given @ turned, y, bias)
+                yield from biased(f"dense layer with its kernel{words}{along}{told}", given @ turned, y, bias)
 
 
 def _first(tensors: Mapping[str, Array], name: str) -> list[Array]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from .found import Array, Found, digits
+from .found import Array, Found, digits, padded
 
 WINDOWS = (2, 3, 4, 5, 7, 8)
 
@@ -34,9 +34,7 @@ def pooling(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Array]
             made = tuple((length + sum(padding) - size) // stride + 1 for length in x.shape[1:-1])
             if made != y.shape[1:-1] or any(length + sum(padding) < size for length in x.shape[1:-1]):
                 continue
-            told = f"over windows of {size} with stride {stride}"
-            padded = f", padded by {padding[0]} and {padding[1]}" if any(padding) else ""
-            yield from _kinds(x, y, size, stride, padding, told, padded)
+            yield from _kinds(x, y, size, stride, padding)
 
 
 def _lopsided(padding: tuple[int, int]) -> tuple[int, int]:
@@ -44,17 +42,15 @@ def _lopsided(padding: tuple[int, int]) -> tuple[int, int]:
     return abs(padding[0] - padding[1]), sum(padding)
 
 
-def _kinds(
-    x: Array, y: Array, size: int, stride: int, padding: tuple[int, int], told: str, padded: str
-) -> Iterator[Found]:
+def _kinds(x: Array, y: Array, size: int, stride: int, padding: tuple[int, int]) -> Iterator[Found]:
+    told = f"with window {size}, stride {stride}, padding {padded(padding)}"
     highest = np.max(windows(x, size, stride, padding, -np.inf), -1)
-    yield Found("pooling", f"max pooling {told}{padded}", digits(highest, y))
+    yield Found("pooling", f"max pooling {told}", digits(highest, y))
     seen = windows(x, size, stride, padding, 0.0)
-    counted = ", which counts as zeros" if padded else ""
-    if padded:
-        yield Found("pooling", f"max pooling {told}{padded} with zeros", digits(np.max(seen, -1), y))
-    yield Found("pooling", f"average pooling {told}{padded}{counted}", digits(np.mean(seen, -1), y))
-    if padded:
-        count = np.sum(windows(np.ones_like(x), size, stride, padding, 0.0), -1)
-        average = np.sum(seen, -1) / count
-        yield Found("pooling", f"average pooling {told}{padded}, which does not count", digits(average, y))
+    if not any(padding):
+        yield Found("pooling", f"average pooling {told}", digits(np.mean(seen, -1), y))
+        return
+    yield Found("pooling", f"max pooling {told} with zeros", digits(np.max(seen, -1), y))
+    yield Found("pooling", f"average pooling {told}, which counts", digits(np.mean(seen, -1), y))
+    count = np.sum(windows(np.ones_like(x), size, stride, padding, 0.0), -1)
+    yield Found("pooling", f"average pooling {told}, which does not count", digits(np.sum(seen, -1) / count, y))
