@@ -35,7 +35,7 @@ def everything(**others: Any) -> Recipe:
         ),
         "loss": technique("cross_entropy", label_smoothing=0.125, targets="probabilities"),
         "schedule": technique("warmup_cosine", learning_rate=0.25, warmup_steps=3, total_steps=20),
-        "clip": technique("clip_by_global_norm", max_norm=1.5),
+        "clip": technique("clip_by_global_norm", max_norm=0.75),
         "groups": technique("parameter_groups"),
         "unfreezing": technique("progressive_unfreezing", patterns=("head.*", "*"), epochs=(1,)),
         "accumulation": technique("gradient_accumulation", micro_batches=2),
