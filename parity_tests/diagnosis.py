@@ -125,7 +125,8 @@ def compared(pair: Pair) -> Report:
         return diglot.compare(source, pair.keras, keras_inputs, **options)
     source_model, target_model = pair.built()
     if pair.by == "transfer":
-        diglot.transfer(source_model, target_model, inputs=keras_inputs)
+        known = {name: options[name] for name in ("map", "ignore") if name in options}
+        diglot.transfer(source_model, target_model, inputs=keras_inputs, **known)
     else:
         pair.load(source_model, target_model)
     return diglot.compare(source_model, target_model, keras_inputs, **options)

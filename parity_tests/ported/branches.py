@@ -192,7 +192,7 @@ PAIRS = (
     INCEPTION.but(
         "average counts the padding",
         "pooled.0|branch_mean",
-        "padding",
+        "padding|padded|count",
         torch=lambda: Inception(padded=True),
         by="transfer",
     ),

@@ -259,7 +259,7 @@ PAIRS = (
     AUTOENCODER.but(
         "dense layer before a feature map not permuted",
         "decoder.0|decoder/start",
-        "flatten|permut|order",
+        "flatten|channels height width",
         load=load_start_as_it_is,
     ),
     AUTOENCODER.but(

@@ -129,6 +129,8 @@ def states(rng: np.random.Generator) -> list[np.ndarray]:
 GROUPED = Pair("grouped", Grouped, grouped, lambda rng: [rng.normal(size=(2, 6, 6, 3)).astype("float32")], load_grouped)
 GATED = Pair("swiglu", SwiGLU, FeedForward, states, load_gated, torch_inputs=as_they_are)
 
+BRANCHES = {"map": {"w1.weight": "gate/kernel", "w3.weight": "up/kernel"}}  # equal in shape, and side by side
+
 PAIRS = (
     GROUPED,
     GROUPED.but("number of groups", "gn1|norm_a", "groups", keras=lambda: grouped(groups=2)),
@@ -139,9 +141,11 @@ PAIRS = (
         GATED,
         name="swiglu by a map",
         by="factories",
-        options={"map": {"w1.weight": "gate/kernel", "w3.weight": "up/kernel"}},  # equal in shape, and side by side
+        options=BRANCHES,
     ),
-    GATED.but("RMS norm epsilon", "norm|before", "epsilon", keras=lambda: FeedForward(1e-3), by="transfer"),
+    GATED.but(
+        "RMS norm epsilon", "norm|before", "epsilon", keras=lambda: FeedForward(1e-3), by="transfer", options=BRANCHES
+    ),
     GATED.but(
         "gate on the other branch",
         ":mul#0|:multiply#0|:silu#0",

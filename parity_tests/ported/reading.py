@@ -56,7 +56,9 @@ CORRECT = Pair("crnn", CRNN, crnn, lambda rng: [rng.normal(size=(2, 8, 8, 1)).as
 
 PAIRS = (
     CORRECT,
-    CORRECT.but("columns flattened in another order", "map|squash", "flatten", load=load_unpermuted),
+    CORRECT.but(
+        "columns flattened in another order", "map|squash", "flatten|height and channels", load=load_unpermuted
+    ),
     CORRECT.but(
         "height and width swapped",
         "cnn.0|turn|conv",

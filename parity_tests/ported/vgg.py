@@ -123,7 +123,7 @@ PAIRS = (
         by="transfer",
     ),
     SMALL.but("dropout rate", "classifier.3|dropout", "dropout|rate", keras=lambda: vgg(rate=0.3), seen="never"),
-    SMALL.but("flatten order", "classifier.1|fc1", "flatten", load=load_unpermuted),
+    SMALL.but("flatten order", "classifier.1|fc1", "flatten|channels height width", load=load_unpermuted),
     SMALL.but(
         "statistics not copied", "features.1|block1_bn", "mean|statistics|constant", load=load_without_statistics
     ),
