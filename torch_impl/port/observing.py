@@ -56,7 +56,7 @@ class Watch(TorchFunctionMode):
 
     `holders` are the names of layers by their modules, `kinds` what those modules are that are one step, and `frozen`
     those that are never in training mode.
-    `narrow` are the places at which something came out in float32.
+    `narrow` are the places at which something was in float32.
     """
 
     def __init__(
@@ -77,6 +77,11 @@ class Watch(TorchFunctionMode):
         self._stack: list[_Frame] = []
         self._counts: dict[str, int] = {}
         self._paused = False
+
+    @property
+    def place(self) -> str:
+        """The name of the module that is running, or at which a run has broken off."""
+        return next((frame.path for frame in reversed(self._stack) if frame.path), "")
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
@@ -111,9 +116,12 @@ class Watch(TorchFunctionMode):
             inputs = tuple(tensors_in((args, kwargs)))
             frame.call = Call(module, args, kwargs, inputs, module)
             frame.before = tuple(map(self.array, inputs))
+            self._check(frame.path or "the inputs", list(inputs))
 
     def _leave(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         frame = self._stack.pop()
+        while frame.path != self.paths[module]:  # one that raised what the user's own code has caught
+            frame = self._stack.pop()
         if frame.call is None:
             return
         tensors = tensors_in(output)
@@ -146,6 +154,7 @@ class Watch(TorchFunctionMode):
         inputs = tensors_in((args, kwargs))
         call, layer = self._call(func, name, args, kwargs, inputs)
         before = tuple(map(self.array, call.inputs)) if inputs else ()
+        self._check(f"{self._stack[-1].path}:{name}", inputs)
         result = func(*args, **kwargs)
         outputs = tensors_in(result)
         self._check(f"{self._stack[-1].path}:{name}", outputs)
@@ -153,8 +162,8 @@ class Watch(TorchFunctionMode):
             self._add(name, call, before, outputs, layer)
         return result
 
-    def _check(self, place: str, outputs: list[Tensor]) -> None:
-        if any(output.dtype == torch.float32 for output in outputs):
+    def _check(self, place: str, tensors: list[Tensor]) -> None:
+        if any(tensor.dtype == torch.float32 for tensor in tensors):
             self.narrow.append(place)
 
     def _call(self, func: Any, name: str, args: Any, kwargs: Any, inputs: list[Tensor]) -> tuple[Call, str]:

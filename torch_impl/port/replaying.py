@@ -57,12 +57,13 @@ def held(call: Call, tensors: Tensors) -> dict[str, Tensor]:
     """The trainable tensors of what a step called, by name."""
     if call.module is None:
         return {name: tensors[name].get() for name in call.weights if not tensors[name].buffer}
-    own, parameters = set(call.module.modules()), {id(parameter) for parameter in call.module.parameters()}
+    modules = list(call.module.modules())
+    own, parameters = {id(each._parameters) for each in modules}, {id(each) for each in call.module.parameters()}
     places = {name: place for name, place in tensors.items() if not place.buffer and is_float(place.get())}
     return {
         name: place.get()
         for name, place in places.items()
-        if place.module in own or (not place.computed and id(place.get()) in parameters)
+        if id(place.module._parameters) in own or (not place.computed and id(place.get()) in parameters)
     }
 
 

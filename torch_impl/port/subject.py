@@ -18,14 +18,16 @@ from ...core.port.layer import BLOCK, CUSTOM, Step, Trace
 from ...core.port.subject import Inputs
 from ...core.technique import Arrays
 from .biased import biased
+from .building import built, refusal
 from .known import kind_of
 from .layers import layers
 from .observing import Watch
-from .raising import NARROW, WIDE, Raised, copied, in_mode, lowered, raised, untouched
+from .raising import NARROW, WIDE, Raised, in_mode, lowered, raised, untouched
 from .recognising import recognised
 from .replaying import pulled, replayed
 from .tensors import Tensors, kept
 from .values import Seen, arguments, array_of, is_float, named, tensor_of
+from .varying import varied
 
 
 class Subject:
@@ -44,7 +46,7 @@ class Subject:
         self.layers, self._holders = layers(model, self.tensors, self._kinds)
         self._state: Arrays | None = state
         self._frozen = _frozen(model)
-        self.narrow: list[str] = []
+        self._observer: Watch | None = None
         self.biased: Collection[str] = ()
 
     def state(self) -> Arrays:
@@ -64,9 +66,9 @@ class Subject:
             if not watch:
                 return Trace(_arrays(self._called(inputs), Seen()), [])
             observer = Watch(self.model, self.tensors, self._holders, self._kinds, self._frozen)
+            self._observer = observer
             with observer.watching():
                 outputs = self._called(inputs)
-            self.narrow = observer.narrow
             return Trace(_arrays(outputs, observer.array), observer.steps)
 
     def _called(self, inputs: Inputs, given: tuple[Any, Any] | None = None) -> dict[str, Tensor]:
@@ -74,7 +76,7 @@ class Subject:
         try:
             outputs = named(self.model(*args, **kwargs))
         except Exception as error:  # whatever the user's own code raises
-            raise InputError(_refusal(inputs, error)) from error
+            raise InputError(refusal(inputs, error, self._observer.place if self._observer else "")) from error
         if not outputs:
             raise InputError("the PyTorch model gives no tensor, so there is nothing to compare")
         return outputs
@@ -127,10 +129,19 @@ class Subject:
         """One step alone, with other inputs."""
         before, module = self._buffers(step) if training else [], self._owner(step)
         with self._all_trained(module), kept(module if training else None), self._running(training):
-            found = replayed(step.handle, self.tensors, inputs, cotangent, self.dtype, training)
+            try:
+                found = replayed(step.handle, self.tensors, inputs, cotangent, self.dtype, training)
+            except (RuntimeError, TypeError, ValueError, IndexError) as error:
+                raise InputError(f"{step.name} of the PyTorch model does not take these inputs: {error}") from error
             if training:
                 found |= {f"buffer {name}": array_of(self.tensors[name].get()) for name in before}
         return found
+
+    @property
+    def narrow(self) -> str:
+        """Where something was in float32 in the last run that was watched, or the empty string."""
+        found = self._observer.narrow if self._observer is not None else []
+        return found[0] if found else ""
 
     def learn(self, steps: Sequence[Step]) -> bool:
         """Find out which of the user's own modules are known layers; whether there were any."""
@@ -142,8 +153,9 @@ class Subject:
         return any(found.values())
 
     def vary(self, step: Step, setting: str, value: Any) -> Step | None:
-        """The same step with another value of a setting."""
-        return None
+        """The same step with another value of a setting, or of `role`, whose value holds the settings as well."""
+        kind = self._kinds.get(step.handle.module)
+        return varied(step, setting, value, kind.renamed if kind is not None else {})
 
     def _owner(self, step: Step) -> nn.Module:
         """The module that was called, or that holds what was given to a function."""
@@ -152,8 +164,8 @@ class Subject:
         return self.tensors[step.handle.weights[0]].module if step.handle.weights else nn.Module()
 
     def _buffers(self, step: Step) -> list[str]:
-        modules = set(self._owner(step).modules())
-        return [name for name, place in self.tensors.items() if place.buffer and place.module in modules]
+        held = {id(module._buffers) for module in self._owner(step).modules()}
+        return [name for name, place in self.tensors.items() if place.buffer and id(place.module._buffers) in held]
 
     @contextlib.contextmanager
     def _running(self, training: bool) -> Iterator[None]:
@@ -193,7 +205,7 @@ def examine(model: Any, inputs: Inputs, precise: bool) -> Subject:
         if found is not None:
             return found
     with untouched(NARROW):
-        copy = _built(made, model, NARROW, inputs)
+        copy = built(made, model, NARROW, inputs)
         state = Tensors(copy).arrays()
         subject = Subject(lowered(copy), state, False, weaker)
     return _tried(subject, inputs)
@@ -202,54 +214,19 @@ def examine(model: Any, inputs: Inputs, precise: bool) -> Subject:
 def _precise(made: nn.Module | None, factory: Any, inputs: Inputs) -> tuple[Subject | None, str]:
     """A subject in float64; or None, and why there is none."""
     with untouched(WIDE):
-        copy = _built(made, factory, WIDE, inputs)
+        copy = built(made, factory, WIDE, inputs)
         state = Tensors(copy).arrays()
         subject = Subject(raised(copy), state, True)
         subject.tensors.settle(state)
     try:
         found = _tried(subject, inputs)
     except InputError as error:
-        return None, f"the PyTorch model does not run in float64 ({error.__cause__ or error})"
+        why = f"{type(error.__cause__).__name__}: {error.__cause__}" if error.__cause__ else str(error)
+        place = f"; there is float32 at {subject.narrow}" if subject.narrow else ""
+        return None, f"the PyTorch model does not run in float64 ({why}{place})"
     if subject.narrow:
-        return None, f"the PyTorch model has float32 numbers at {subject.narrow[0]}, also where its weights are float64"
+        return None, f"there is float32 at {subject.narrow} of the PyTorch model, also where its weights are float64"
     return found, ""
-
-
-def _built(made: nn.Module | None, factory: Any, dtype: torch.dtype, inputs: Inputs) -> nn.Module:
-    """A copy of a module, or a new one from a factory; with all its weights."""
-    if made is not None:
-        copy = copied(made)
-    else:
-        copy = _from_factory(factory)
-    if any(nn.parameter.is_lazy(tensor) for tensor in (*copy.parameters(), *copy.buffers())):
-        if made is not None:
-            dtype = NARROW
-        args, kwargs = arguments(inputs, dtype)
-        torch.set_default_dtype(dtype)
-        try:
-            with torch.no_grad():
-                copy(*args, **kwargs)
-        except Exception as error:  # whatever the user's own code raises
-            raise InputError(_refusal(inputs, error)) from error
-        if any(nn.parameter.is_lazy(parameter) for parameter in copy.parameters()):
-            raise InputError("the PyTorch model has weights without a shape, even after a run on these inputs")
-    for name, tensor in (*copy.named_parameters(), *copy.named_buffers()):
-        if tensor.is_meta:
-            raise InputError(
-                f"{name} of the PyTorch model is on the meta device, so it has no numbers; load them first"
-            )
-    return copy
-
-
-def _from_factory(factory: Any) -> nn.Module:
-    name = getattr(factory, "__qualname__", type(factory).__name__)
-    try:
-        made = factory()
-    except Exception as error:  # whatever the user's own code raises
-        raise InputError(f"{name}() raised {type(error).__name__}: {error}") from error
-    if not isinstance(made, nn.Module):
-        raise InputError(f"{name}() made {type(made).__name__}, which is no torch.nn.Module; let it return the model")
-    return made
 
 
 def _tried(subject: Subject, inputs: Inputs) -> Subject:
@@ -260,12 +237,6 @@ def _tried(subject: Subject, inputs: Inputs) -> Subject:
     called = {step.layer: step.settings for step in reversed(steps) if step.layer}
     subject.layers = tuple(dataclasses.replace(layer, settings=called.get(layer.name, {})) for layer in subject.layers)
     return subject
-
-
-def _refusal(inputs: Inputs, error: Exception) -> str:
-    given = inputs.items() if isinstance(inputs, Mapping) else enumerate(inputs)
-    shapes = ", ".join(f"{name}: {np.asarray(array).dtype} {np.shape(array)}" for name, array in given)
-    return f"the PyTorch model does not take these inputs ({shapes}): {type(error).__name__}: {error}"
 
 
 def _frozen(model: nn.Module) -> set[nn.Module]:
