@@ -17,7 +17,7 @@ from .given import Given, given, may_agree, options
 from .layer import Trace
 from .mapping import WeightMapping
 from .matching import match
-from .subject import examine
+from .subject import Subject, examine
 
 
 def transfer(
@@ -64,12 +64,14 @@ def carriage(
     if side_of(target) != to:
         raise SpecError(f"both models are of one framework; transfer goes from one to the other, so give a {to} model")
     models = {side_of(source): source, to: target}
+    held: dict[str, Any] = {}
     traces = None
     if inputs is not None or torch_inputs is not None:
-        traces = _traces(models, given(inputs if inputs is not None else torch_inputs, torch_inputs))
-    live = {side: _side(side).live(model) for side, model in models.items()}
-    found = match(live["torch"], live["keras"], given=mapping(map), ignore=tuple(ignore), traces=traces)
-    states = {side: each.state() for side, each in live.items()}
+        held, traces = _run(models, given(inputs if inputs is not None else torch_inputs, torch_inputs))
+    else:
+        held = {side: _side(side).live(model) for side, model in models.items()}
+    found = match(held["torch"], held["keras"], given=mapping(map), ignore=tuple(ignore), traces=traces)
+    states = {side: _side(side).live(model).state() for side, model in models.items()}
     return Carriage(found, to, target, states, carried(found, states[side_of(source)], states[to], to))
 
 
@@ -89,24 +91,27 @@ def _side(side: str) -> Any:
     return importlib.import_module(f"{package}.{side}_impl.port.live")
 
 
-def _traces(models: dict[str, Any], told: Given) -> tuple[Trace, Trace]:
-    """A run of both, PyTorch's in the first layout of the inputs in which it may give what Keras's does."""
-    batch = told.batch()
-    keras = examine("keras", models["keras"], told.of("keras", batch), precise=False).run(told.of("keras", batch))
+def _run(models: dict[str, Any], told: Given) -> tuple[dict[str, Subject], tuple[Trace, Trace]]:
+    """Both models and a run of each, PyTorch's in the first layout of the inputs that may give what Keras's does."""
+    keras, theirs = _seen("keras", models, told)
     failures: list[DiglotError] = []
-    found: list[Trace] = []
+    found: list[tuple[Subject, Trace]] = []
     for layouts in [told.layouts] if told.own is not None else options(told.keras):
         told.layouts = layouts
         try:
-            trace = examine("torch", models["torch"], told.of("torch", batch), precise=False).run(
-                told.of("torch", batch)
-            )
+            found.append(_seen("torch", models, told))
         except InputError as error:
             failures.append(error)
             continue
-        if may_agree(trace.outputs, keras.outputs):
-            return trace, keras
-        found.append(trace)
+        if may_agree(found[-1][1].outputs, theirs.outputs):
+            break
     if not found:
         raise failures[0]
-    return found[0], keras
+    torch, ours = found[-1] if may_agree(found[-1][1].outputs, theirs.outputs) else found[0]
+    return {"torch": torch, "keras": keras}, (ours, theirs)
+
+
+def _seen(side: str, models: dict[str, Any], told: Given) -> tuple[Subject, Trace]:
+    inputs = told.of(side, told.batch())
+    subject = examine(side, models[side], inputs, precise=False)
+    return subject, subject.run(inputs)
