@@ -38,7 +38,7 @@ class Paired:
     several steps of one side are one of the other, as the layers of a hand-written attention are Keras's own, the last
     stands for them, and their arguments are those of the first; they are not `whole`, and cannot be replayed. `chains`
     are the positions of steps that a side takes between an argument and the step itself, such as padding by a layer of
-    its own: by side and argument.
+    its own: by side and argument. `tails` are those of what a side does with the result, such as cropping it.
     """
 
     torch: Step
@@ -48,6 +48,7 @@ class Paired:
     sources: tuple[Sources, Sources] = ((), ())
     whole: bool = True
     chains: dict[tuple[str, int], tuple[int, ...]] = field(default_factory=dict)
+    tails: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -79,7 +80,17 @@ def aligned(torch: Trace, keras: Trace, mapping: WeightMapping) -> list[Paired]:
 
 
 def _arguments(place: int, step: Step) -> Sources:
-    return tuple((place, argument) for argument in range(len(step.inputs)))
+    return tuple((place, argument) for argument in distinct(step))
+
+
+def distinct(step: Step) -> list[int]:
+    """The places of a step's arguments, each tensor once: self-attention is given one as query, key and value."""
+    return [place for place, array in enumerate(step.inputs) if first(step, array) == place]
+
+
+def first(step: Step, array: Array) -> int:
+    """The first place at which a step is given this very tensor."""
+    return next(place for place, other in enumerate(step.inputs) if other is array)
 
 
 def _spans(

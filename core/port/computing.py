@@ -66,7 +66,7 @@ def by_formula(replay: Replayed) -> Cause | None:
     for ways, name, lost in ((ours, names[0], names[1]), (theirs, names[1], names[0])):
         if sure := _sure(ways, common):
             return Cause(f"{name} computes {sure.name} (to {told(sure.digits)}), and {lost} something else")
-    counts = [len(step.inputs) for step in replay.steps]
+    counts = [len({id(array) for array in step.inputs}) for step in replay.steps]
     if counts[0] != counts[1]:
         more, fewer = (0, 1) if counts[0] > counts[1] else (1, 0)
         text = f"{names[more]} is given {counts[more]} tensors and {names[fewer]} {counts[fewer]}"
@@ -88,6 +88,8 @@ def _rounded(inputs: Iterable[Array], torch: Array, keras: Array, replay: Replay
             continue
         for kind, function in ROUNDINGS.items():
             given = [function(array) if _floats(array) else array for array in arrays]
+            if all(np.array_equal(one, before) for one, before in zip(given, arrays, strict=True)):
+                continue
             for found in identified(given, own, replay.tensors(("torch", "keras")[place]), needed(replay)):
                 if found.name == wide[0].name and explains(found.digits, common):
                     text = f"{names[place]} computes {found.name} of its input rounded to {kind}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,13 +21,20 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Layout:
-    """`sizes` are those of the feature map, for `flat` only: channels first."""
+    """`sizes` are those of the feature map, for `flat` only: channels first.
+
+    `shapes` are those of PyTorch and of Keras where one of them has axes of length one that the other lacks, as behind
+    an average over space; `word` is then said of what is left without them.
+    """
 
     word: str = "same"
     sizes: tuple[int, ...] = ()
+    shapes: tuple[tuple[int, ...], ...] = ()
 
     def to_keras(self, array: Array) -> Array:
         """From PyTorch's order to Keras's."""
+        if self.shapes:
+            return replace(self, shapes=()).to_keras(array.reshape(bare(self.shapes[0]))).reshape(self.shapes[1])
         if self.word == "channels":
             return np.moveaxis(array, 1, -1)
         if self.word == "time":
@@ -39,6 +46,8 @@ class Layout:
 
     def to_torch(self, array: Array) -> Array:
         """From Keras's order to PyTorch's."""
+        if self.shapes:
+            return replace(self, shapes=()).to_torch(array.reshape(bare(self.shapes[1]))).reshape(self.shapes[0])
         if self.word == "channels":
             return np.moveaxis(array, -1, 1)
         if self.word == "time":
@@ -69,6 +78,11 @@ def layouts(torch: tuple[int, ...], keras: tuple[int, ...], maps: tuple[tuple[in
         for sizes in dict.fromkeys(maps):
             if len(sizes) > 1 and math.prod(sizes) == torch[-1] and sum(size > 1 for size in sizes) > 1:
                 yield Layout("flat", sizes)
+
+
+def bare(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape without its axes of length one, but for the first."""
+    return (*shape[:1], *(size for size in shape[1:] if size != 1))
 
 
 def usual(torch: Array) -> Layout:

@@ -20,7 +20,7 @@ from .findings import Finding
 from .layer import BLOCK, CUSTOM, Step
 from .layouts import usual
 from .porting import Porting
-from .replaying import Replaying
+from .replaying import Replaying, count_of
 from .roles import MOVING
 
 
@@ -75,10 +75,14 @@ class Search:
         item = self.taps.get(f"tap {index}")
         return item is not None and item.verdict is not Verdict.EQUAL
 
+    def mended(self, index: int) -> bool:
+        """Whether what comes of a differing result agrees: then the two steps are no pair, or one in other words."""
+        return any(not self.parted(other) for other in self.porting.leads_to(index))
+
     def strange(self, index: int) -> list[int]:
         """Which arguments of a step differ."""
         found = []
-        for place in range(len(self.porting.arguments(index)[1])):
+        for place in range(count_of(self.porting, index)):
             source = self.porting.known(index, place)
             if self.parted(source) if source is not None else self._strange(index, place):
                 found.append(place)
@@ -92,11 +96,11 @@ class Search:
     def forward(self) -> Fault | None:
         """The first fault that shows in the forward pass."""
         for index in range(len(self.porting.pairs)):
-            strange = self.strange(index)
-            if strange:
+            if not self.parted(index) or self.mended(index):
+                continue
+            if strange := self.strange(index):
                 return self.between(index, strange[0])
-            if self.parted(index):
-                return self.at(index)
+            return self.at(index)
         for output in self.porting.outputs:
             item = self.taps.get(f"output {output.name}")
             if item is not None and item.verdict is not Verdict.EQUAL:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,24 @@ from ..noise import generator
 from ..technique import Arrays
 from .alignment import Paired, aligned, alike
 from .given import Given, Hint, Output, outputs
-from .layer import Trace
-from .layouts import SAME, Array, Layout, layouts
+from .layer import BLOCK, CUSTOM, Trace
+from .layouts import SAME, Array, Layout, bare, layouts
 from .mapping import Match, WeightMapping
 from .roles import MOVING
 from .subject import Subject
 
 CHAIN = 4  # steps at most that are looked behind
 CHANGE = 0.01  # by which part of their length the weights move in one training step
+
+
+def inner(torch: Array, keras: Array, maps: tuple[tuple[int, ...], ...] = ()) -> Layout | None:
+    """As `fitting`, of a tensor within the models, where one side may have axes of length one that the other lacks."""
+    found = fitting(torch, keras, maps)
+    if found is None and torch.ndim and keras.ndim and torch.shape[0] == keras.shape[0]:
+        ours, theirs = bare(torch.shape), bare(keras.shape)
+        found = fitting(torch.reshape(ours), keras.reshape(theirs), maps)
+        return None if found is None else replace(found, shapes=(torch.shape, keras.shape))
+    return found
 
 
 def fitting(torch: Array, keras: Array, maps: tuple[tuple[int, ...], ...] = ()) -> Layout | None:
@@ -85,20 +96,20 @@ class Porting(Measured):
             if output.torch is not None and output.keras is not None:
                 one, other = torch.outputs[output.torch], keras.outputs[output.keras]
                 self.layouts[f"output {output.name}"] = output.layout or fitting(one, other, maps)
-        for pair in self.pairs:
+        for index, pair in enumerate(self.pairs):
             if pair.whole:
                 self._link(pair)
-        for index, pair in enumerate(self.pairs):
-            self.layouts[f"tap {index}"] = fitting(pair.torch.outputs[0], pair.keras.outputs[0], maps)
+                self._lengthen(pair)
+            self.layouts[f"tap {index}"] = inner(*self.results(index), maps)
             for place, (one, other) in enumerate(zip(*self.arguments(index), strict=False)):
-                self.layouts[f"input {index} {place}"] = fitting(one, other, maps)
+                self.layouts[f"input {index} {place}"] = inner(one, other, maps)
 
     def _link(self, pair: Paired) -> None:
         """Look for each argument behind what one side alone does to it on the way, such as padding by a layer."""
         for place in range(min(map(len, pair.sources))):
             ours, theirs = (self._ways(side, pair.sources[own][place]) for own, side in enumerate(SIDES))
             ways = sorted(itertools.product(ours, theirs), key=lambda both: len(both[0][1]) + len(both[1][1]))
-            fits = [both for both in ways if fitting(self._at("torch", both[0][0]), self._at("keras", both[1][0]))]
+            fits = [both for both in ways if inner(self._at("torch", both[0][0]), self._at("keras", both[1][0]))]
             good = [both for both in fits if alike(self._at("torch", both[0][0]), self._at("keras", both[1][0]))]
             for own, (side, (source, chain)) in enumerate(zip(SIDES, (good or fits or ways)[0], strict=True)):
                 held = list(pair.sources[own])
@@ -120,6 +131,44 @@ class Porting(Measured):
                 break
             found.append(((before, 0), (before, *found[-1][1])))
         return found
+
+    def _lengthen(self, pair: Paired) -> None:
+        """Take what one side alone does behind a step, such as cropping, into it, where only then the results fit."""
+        if inner(pair.torch.outputs[0], pair.keras.outputs[0]) is not None:
+            return
+        ours, theirs = (self._onwards(side, pair.places[own]) for own, side in enumerate(SIDES))
+        made = [[self.traces[side].steps[way[-1]].outputs[0] for way in ways]
+                for side, ways in zip(SIDES, (ours, theirs), strict=True)]  # fmt: skip
+        both = sorted(itertools.product(range(len(ours)), range(len(theirs))), key=sum)
+        for one, other in both:
+            if inner(made[0][one], made[1][other]) is not None:
+                pair.tails = {"torch": ours[one][1:], "keras": theirs[other][1:]}
+                return
+
+    def _onwards(self, side: str, place: int) -> list[tuple[int, ...]]:
+        """A step and what a side alone does with its result, further and further."""
+        own = list(SIDES).index(side)
+        steps = self.traces[side].steps
+        taken = {pair.places[own] for pair in self.pairs}
+        found: list[tuple[int, ...]] = [(place,)]
+        while len(found) <= CHAIN:
+            made = steps[found[-1][-1]].outputs[0]
+            users = [i for i, step in enumerate(steps) if i > place and any(made is one for one in step.inputs[:1])]
+            if len(users) != 1 or users[0] in taken or steps[users[0]].role not in (*MOVING, "zero_pad", "crop"):
+                break
+            found.append((*found[-1], users[0]))
+        return found
+
+    def results(self, index: int) -> tuple[Array, Array]:
+        """What a pair of steps gave, behind what one side alone does with it."""
+        ours, theirs = (self.result(side, index, self.traces[side]) for side in SIDES)
+        return ours, theirs
+
+    def result(self, side: str, index: int, trace: Trace) -> Array:
+        """What a side's step of a pair gave in a run."""
+        pair = self.pairs[index]
+        place = (pair.places[list(SIDES).index(side)], *pair.tails.get(side, ()))[-1]
+        return trace.steps[place].outputs[0]
 
     def _at(self, side: str, source: tuple[int, int]) -> Array:
         return self.traces[side].steps[source[0]].inputs[source[1]]
@@ -183,8 +232,7 @@ class Porting(Measured):
                 found[f"output {output.name}"] = self._laid(side, f"output {output.name}", trace.outputs[name])
         own = 0 if side == "torch" else 1
         for index, pair in enumerate(self.pairs):
-            step = trace.steps[pair.places[own]]
-            found[f"tap {index}"] = self._laid(side, f"tap {index}", step.outputs[0])
+            found[f"tap {index}"] = self._laid(side, f"tap {index}", self.result(side, index, trace))
             order = self.order(index) if side == "torch" else range(len(pair.sources[own]))
             for place, source in enumerate(order):
                 name = f"input {index} {place}"
@@ -197,10 +245,23 @@ class Porting(Measured):
         """The pair of steps whose result this argument is on both sides, if there is one."""
         ours, theirs = self.arguments(index)
         for other in range(len(self.pairs)):
-            pair = self.pairs[other]
-            if ours[place] is pair.torch.outputs[0] and theirs[place] is pair.keras.outputs[0]:
+            made = self.results(other)
+            if ours[place] is made[0] and theirs[place] is made[1]:
                 return other
         return None
+
+    def leads_to(self, index: int) -> set[int]:
+        """The pairs whose steps, in PyTorch, are given what this one gave, or what came of it."""
+        steps = self.traces["torch"].steps
+        by_place = {pair.places[0]: other for other, pair in enumerate(self.pairs)}
+        made = {id(array) for array in self.pairs[index].torch.outputs}
+        found = set()
+        for place in range(self.pairs[index].places[0] + 1, len(steps)):
+            if steps[place].role not in (BLOCK, CUSTOM) and any(id(array) in made for array in steps[place].inputs):
+                if place in by_place:
+                    found.add(by_place[place])
+                made |= {id(array) for array in steps[place].outputs}
+        return found
 
     def _laid(self, side: str, name: str, array: Array) -> Array:
         layout = self.layouts.get(name)

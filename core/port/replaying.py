@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -12,11 +13,13 @@ from ..measured import Job, Measured
 from ..noise import generator
 from ..technique import Arrays
 from ..verdict import Verdict
-from .alignment import Paired
+from .alignment import Paired, distinct, first
 from .layer import Step
 from .layouts import SAME, Array, Layout
-from .porting import Porting, fitting, pieces_of
+from .porting import Porting, inner, pieces_of
 from .subject import Subject
+
+ATTENTION = frozenset({"attention", "scaled_dot_product_attention"})
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,16 @@ class Agreement:
     equal: bool
     digits: float
     worst: str
+
+
+def count_of(porting: Porting, index: int) -> int:
+    """How many arguments of a pair of steps are data: an attention's mask is not, whose sense may be the opposite."""
+    pair = porting.pairs[index]
+    count = min(map(len, porting.arguments(index)))
+    if {pair.torch.role, pair.keras.role} & ATTENTION:
+        count = min(count, 3)
+    kinds = [array.dtype.kind for array in porting.arguments(index)[1][:count]]
+    return kinds.index("b") if "b" in kinds else count
 
 
 class Replaying(Measured):
@@ -40,10 +53,9 @@ class Replaying(Measured):
         self.varied: tuple[Step, Step] = self.steps
         self.training = False
         self.layouts: list[Layout | None] = []
-        given, taken = porting.arguments(index)
-        for place, (one, other) in enumerate(zip(given, taken, strict=False)):
-            found = porting.layouts.get(f"input {index} {place}")
-            self.layouts.append(fitting(one, other) if found is None else found)
+        given = porting.arguments(index)[0][: count_of(porting, index)]
+        for place in range(len(given)):
+            self.layouts.append(porting.layouts.get(f"input {index} {place}"))
         self.given = [
             layout.to_keras(array) if layout is not None else array
             for layout, array in zip(self.layouts, given, strict=False)
@@ -109,7 +121,7 @@ class Replaying(Measured):
         """The layout of the result, and a cotangent of its shape."""
         self.cotangent = np.empty(0)
         one, other = (self._native(side, self._batch())["output"] for side in ("torch", "keras"))
-        self.output = fitting(one, other, self.porting.maps())
+        self.output = inner(one, other, self.porting.maps())
         if other.dtype.kind == "f" and (self.output is not None or one.shape == other.shape):
             label = f"cotangent {self.pair.label}"
             self.cotangent = generator(self.seed, label).standard_normal(other.shape)
@@ -121,22 +133,50 @@ class Replaying(Measured):
             (layout or SAME).to_torch(batch[str(index)]) if side == "torch" else batch[str(index)]
             for index, layout in enumerate(self.layouts)
         ]
-        if side == "torch" and len(step.inputs) == len(laid):  # back in PyTorch's own order
-            order = self.porting.order(self.index)
+        order = self.porting.order(self.index)
+        if side == "torch" and len(order) == len(laid):  # back in PyTorch's own order
             laid = [laid[order.index(index)] for index in range(len(laid))]
         subject = self.torch if side == "torch" else self.keras
         before = {index: self._through(subject, side, index, laid) for index in range(len(laid))}
-        laid += list(step.inputs[len(laid) :])
         cotangent = None
         if self.cotangent.size:
             cotangent = (self.output or SAME).to_torch(self.cotangent) if side == "torch" else self.cotangent
-        found = subject.replay(step, laid, cotangent, training=self.training)
+        links = [self.porting.traces[side].steps[place] for place in self.pair.tails.get(side, ())]
+        direct = self._called(subject, step, laid, None if links else cotangent)
+        found = self._onwards(subject, step, links, laid, direct, cotangent) if links else direct
         for index, passed in before.items():
             for link, given in reversed(passed):
                 if f"input {index}" in found:
                     back = subject.replay(link, [given, *link.inputs[1:]], found[f"input {index}"])
                     found[f"input {index}"] = back["input 0"]
         return found
+
+    def _onwards(
+        self, subject: Subject, step: Step, links: list[Step], laid: list[Array], direct: Arrays, cotangent: Any
+    ) -> Arrays:
+        """Take a result on through the steps that the side has behind this one, and its cotangent the way back."""
+        passed, array = [], direct["output"]
+        for link in links:
+            passed.append((link, array))
+            array = subject.replay(link, [array, *link.inputs[1:]], None)["output"]
+        found = dict(direct)
+        if cotangent is not None:
+            for link, given in reversed(passed):
+                cotangent = subject.replay(link, [given, *link.inputs[1:]], cotangent)["input 0"]
+            found |= self._called(subject, step, laid, cotangent)
+        return {**found, "output": array}
+
+    def _called(self, subject: Subject, step: Step, laid: list[Array], cotangent: Array | None) -> Arrays:
+        """Replay a step on its distinct arguments; one that is given twice has the sum of both gradients."""
+        places = distinct(step)
+        numbers = [places.index(first(step, array)) for array in step.inputs]
+        given = [laid[n] if n < len(laid) else array for n, array in zip(numbers, step.inputs, strict=True)]
+        found = subject.replay(step, given, cotangent, training=self.training)
+        result = {name: array for name, array in found.items() if not name.startswith("input ")}
+        for place, number in enumerate(numbers):
+            if (array := found.get(f"input {place}")) is not None:
+                result[f"input {number}"] = result.get(f"input {number}", 0) + array
+        return result
 
     def _through(self, subject: Subject, side: str, index: int, laid: list[Array]) -> list[tuple[Step, Array]]:
         """Take an argument through the steps that the side has before this one; what each of them was given."""
