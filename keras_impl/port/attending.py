@@ -56,7 +56,7 @@ def _inverted(call: Call, place: int) -> Call:
 
 
 def _masked(call: Call, told: Mapping[str, Any], value: Any) -> Call | None:
-    args, kwargs = call.given
+    kwargs = call.given[1]
     if kwargs.get("attention_mask") is None:
         return None
     place = sum(1 for name in ("query", "key", "value") if kwargs.get(name) is not None)

@@ -1,10 +1,12 @@
 """What TensorFlow can only compute one way, in another way that comes to the same.
 
-On a CPU a convolution in groups has no gradients. `TimeDistributed` computes step by step, which hides the layer within.
+On a CPU a convolution in groups has no gradients, and the largest of a window of three axes is not found in float64.
+`TimeDistributed` computes step by step, which hides the layer within.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +15,7 @@ from keras import layers as kl
 from keras.src import backend
 from keras.src.backend.tensorflow import nn
 
+from . import geometry
 from .patching import Patch
 
 # Layers of which each place along the last axis is computed by itself.
@@ -22,7 +25,7 @@ PLACEWISE = (kl.Dense, kl.LayerNormalization, kl.RMSNormalization, kl.Activation
 
 def patches() -> list[Patch]:
     """What has to be replaced while a model runs."""
-    return [(nn, "conv", _conv), (kl.TimeDistributed, "call", _time_distributed)]
+    return [(nn, "conv", _conv), (tf.nn, "max_pool", _max_pool), (kl.TimeDistributed, "call", _time_distributed)]
 
 
 def _conv(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -54,6 +57,31 @@ def grouped(
         return nn.depthwise_conv(inputs, depthwise, strides, padding, data_format, dilation)
     pairs = zip(tf.split(inputs, groups, axis), tf.split(kernel, groups, -1), strict=True)
     return tf.concat([conv(x, w, strides, padding, data_format, dilation) for x, w in pairs], axis)
+
+
+def _max_pool(original: Callable[..., Any]) -> Callable[..., Any]:
+    def max_pool(input: Any, ksize: Any, strides: Any, padding: Any, data_format: Any = None, name: Any = None) -> Any:
+        plain = padding in ("SAME", "VALID") and data_format in (None, "NDHWC")
+        if len(input.shape) != 5 or input.dtype != tf.float64 or not plain or not tf.executing_eagerly():
+            return original(input, ksize, strides, padding, data_format, name)
+        return largest(input, geometry.spread(ksize, 3), geometry.spread(strides, 3), padding.lower())
+
+    return max_pool
+
+
+def largest(x: Any, window: tuple[int, ...], strides: tuple[int, ...], word: str) -> Any:
+    """The largest number of each window of (batch, *space, channels); the first of several has the gradient."""
+    sizes = tuple(int(size) for size in x.shape[1:-1])
+    added = geometry.padding(word, sizes, window, strides, (1,) * len(window))
+    x = tf.pad(x, ((0, 0), *added, (0, 0)), constant_values=tf.constant(float("-inf"), x.dtype))
+    counts = [(int(size) - one) // step + 1 for size, one, step in zip(x.shape[1:-1], window, strides, strict=True)]
+    parts = []
+    for start in itertools.product(*map(range, window)):
+        cut = [slice(at, at + (count - 1) * step + 1, step)
+               for at, count, step in zip(start, counts, strides, strict=True)]  # fmt: skip
+        parts.append(x[(slice(None), *cut, slice(None))])
+    stacked = tf.stack(parts, -1)
+    return tf.gather(stacked, tf.argmax(stacked, -1), axis=-1, batch_dims=len(stacked.shape) - 1)
 
 
 def _time_distributed(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 from keras.src import backend
 from keras.src.backend.tensorflow import image, nn
+from tensorflow.python.framework import op_callbacks
 from tensorflow.python.ops import math_ops
 
 from ..precision import precision
@@ -44,6 +45,21 @@ def exactly() -> Iterator[None]:
             _LOCAL.active = before
 
 
+@contextlib.contextmanager
+def narrowed(found: list[str]) -> Iterator[None]:
+    """Every operation of TensorFlow that gives a narrower float than float64 is added to a list."""
+
+    def look(kind: Any, inputs: Any, attributes: Any, outputs: Any, op_name: Any = None, graph: Any = None) -> None:
+        if any(output.dtype in NARROW for output in outputs):
+            found.append(kind.decode() if isinstance(kind, bytes) else str(kind))
+
+    op_callbacks.add_op_callback(look)
+    try:
+        yield
+    finally:
+        op_callbacks.remove_op_callback(look)
+
+
 def wide(dtype: Any) -> Any:
     """float64 for a narrower float; any other type as it is."""
     found = tf.as_dtype(dtype)
@@ -55,6 +71,7 @@ def _patches() -> list[Patch]:
              (tf.nn, "leaky_relu", _leaky_relu_tf)]  # fmt: skip
     found += [(image, "resize", _resize), (tf.image, "resize", _resize_tf)]
     found += [(tf, name, functools.partial(_made, place)) for name, place in MAKERS.items()]
+    found += [(tf, name, _unary) for name in UNARY] + [(tf.math, name, _unary) for name in UNARY_MATH]
     return [(holder, name, functools.partial(_where_active, change)) for holder, name, change in found]
 
 
@@ -82,34 +99,34 @@ def _leaky_relu_tf(original: Callable[..., Any], features: Any, alpha: float = 0
     return tf.where(features > 0, features, alpha * features)
 
 
-# What each method is called in resizing.py.
-METHODS = {"nearest": "nearest-exact", "bilinear": "bilinear", "bicubic": "keys"}
+# What each method is called in resizing.py, and what it is called with `antialias`.
+METHODS = {"nearest": ("nearest-exact", "nearest-exact"), "bilinear": ("bilinear", "smooth bilinear"),
+           "bicubic": ("keys", "smooth bicubic"), "lanczos3": ("lanczos3", "smooth lanczos3"),
+           "lanczos5": ("lanczos5", "smooth lanczos5")}  # fmt: skip
 
 
 def _resize(
     original: Callable[..., Any], images: Any, size: Any, interpolation: str = "bilinear", antialias: bool = False,
-    crop_to_aspect_ratio: bool = False, pad_to_aspect_ratio: bool = False, *args: Any, data_format: Any = None,
-    **kwargs: Any,
+    *args: Any, data_format: Any = None, **kwargs: Any,
 ) -> Any:  # fmt: skip
+    whole = args or any(kwargs.get(name) for name in ("crop_to_aspect_ratio", "pad_to_aspect_ratio"))
+    if interpolation not in METHODS or whole or not _is_wide(images):
+        return original(images, size, interpolation, antialias, *args, data_format=data_format, **kwargs)
     form = backend.standardize_data_format(data_format)
-    plain = interpolation in METHODS and not (antialias or crop_to_aspect_ratio or pad_to_aspect_ratio or args)
-    if not plain or not _is_wide(images) or len(images.shape) != 4:
-        return original(images, size, interpolation, antialias, crop_to_aspect_ratio, pad_to_aspect_ratio, *args,
-                        data_format=data_format, **kwargs)  # fmt: skip
-    return resizing.to_size(images, _size(size), METHODS[interpolation], False, form)
+    return resizing.to_size(images, _size(size), METHODS[interpolation][bool(antialias)], False, form)
 
 
 def _resize_tf(
     original: Callable[..., Any], images: Any, size: Any, method: str = "bilinear",
     preserve_aspect_ratio: bool = False, antialias: bool = False, name: str | None = None,
 ) -> Any:  # fmt: skip
-    if method not in METHODS or preserve_aspect_ratio or antialias or not _is_wide(images) or len(images.shape) != 4:
+    if method not in METHODS or preserve_aspect_ratio or not _is_wide(images):
         return original(images, size, method, preserve_aspect_ratio, antialias, name)
-    return resizing.to_size(images, _size(size), METHODS[method], False, "channels_last")
+    return resizing.to_size(images, _size(size), METHODS[method][bool(antialias)], False, "channels_last")
 
 
 def _is_wide(images: Any) -> bool:
-    return tf.is_tensor(images) and images.dtype == tf.float64
+    return tf.is_tensor(images) and images.dtype == tf.float64 and len(images.shape) == 4
 
 
 def _size(size: Any) -> tuple[int, ...]:
@@ -119,15 +136,21 @@ def _size(size: Any) -> tuple[int, ...]:
 
 # Functions of TensorFlow that make tensors, and the position of their type among the arguments.
 MAKERS = {"constant": 1, "convert_to_tensor": 1, "zeros": 1, "ones": 1, "eye": 3, "one_hot": 5, "range": 3}
+# Functions of one number, which make a tensor of a Python float.
+UNARY = ("sqrt", "exp", "abs", "square", "sin", "cos", "tanh", "sigmoid")
+UNARY_MATH = (*UNARY, "rsqrt", "log", "erf", "log1p")
 
 
 def _made(place: int, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    if len(args) > place:
-        given = args[place]
-        args = (*args[:place], None if given is None else wide(given), *args[place + 1 :])
-    elif kwargs.get("dtype") is not None:
-        kwargs = {**kwargs, "dtype": wide(kwargs["dtype"])}
+    given = args[place] if len(args) > place else kwargs.get("dtype")
+    if given is not None:
+        kwargs = {**kwargs, "dtype": wide(given)}
+        return original(*args[:place], *args[place + 1 :], **kwargs) if len(args) > place else original(*args, **kwargs)
     made = original(*args, **kwargs)
-    if (args[place] if len(args) > place else kwargs.get("dtype")) is None and getattr(made, "dtype", None) in NARROW:
-        return original(*args[:place], **{**kwargs, "dtype": tf.float64}) if not tf.is_tensor(args[0]) else made
-    return made
+    if made.dtype not in NARROW or (original.__name__.startswith("con") and args and tf.is_tensor(args[0])):
+        return made
+    return original(*args, **{**kwargs, "dtype": tf.float64})
+
+
+def _unary(original: Callable[..., Any], x: Any, *args: Any, **kwargs: Any) -> Any:
+    return original(tf.constant(x, tf.float64) if isinstance(x, float) else x, *args, **kwargs)

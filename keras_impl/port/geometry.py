@@ -9,7 +9,8 @@ Padding = tuple[tuple[int, int], ...]
 
 def spread(value: int | Sequence[int], rank: int) -> tuple[int, ...]:
     """A number for each spatial axis."""
-    return (int(value),) * rank if isinstance(value, int) else tuple(int(item) for item in value)
+    items = (int(value),) if isinstance(value, int) else tuple(int(item) for item in value)
+    return items * rank if len(items) == 1 else items
 
 
 def spatial(shape: Sequence[int], data_format: str | None) -> tuple[int, ...]:
@@ -34,8 +35,8 @@ def padding(
 
 
 def cropping(
-    sizes: Sequence[int], outputs: Sequence[int], window: Sequence[int], strides: Sequence[int], dilation: Sequence[int],
-    word: str,
+    sizes: Sequence[int], outputs: Sequence[int], window: Sequence[int], strides: Sequence[int],
+    dilation: Sequence[int], word: str,
 ) -> Padding:  # fmt: skip
     """What a transposed convolution cuts off before and after each spatial axis of all that it could give."""
     found = []

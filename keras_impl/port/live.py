@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,9 @@ from ...core.technique import Arrays
 from . import settings, weights
 from .naming import named
 from .structure import as_array
+
+BATCH = 2
+LENGTHS = (8, 32)  # of an axis of any size, in sequences and in pictures
 
 
 class Live:
@@ -63,3 +66,18 @@ def write_live(model: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
         for name, array in before.items():
             variables[name].assign(tf.cast(array, variables[name].dtype))
         raise
+
+
+def drawn(model: Any) -> Iterator[list[NDArray[Any]]]:
+    """Inputs that a model which knows their shapes may take: of the declared types, or of small whole numbers."""
+    tensors = getattr(model, "inputs", None)
+    if not tensors or not isinstance(tensors, list):
+        return
+    rng = np.random.default_rng(0)
+    shapes = [(BATCH, *(size or LENGTHS[len(one.shape) > 3] for size in one.shape[1:])) for one in tensors]
+    whole = [rng.integers(0, 2, shape) for shape in shapes]
+    floats = [rng.standard_normal(shape) for shape in shapes]
+    declared = [tf.as_dtype(one.dtype).is_floating for one in tensors]
+    yield [real if is_float else number for is_float, real, number in zip(declared, floats, whole, strict=True)]
+    if any(declared):
+        yield whole

@@ -106,15 +106,16 @@ def _inside(path: str, value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
 def own(layer: Any) -> list[tuple[str, Any]]:
     """A layer's own variables with the names that tell them apart within it; those of its children are not among them.
 
-    A plain `tf.Variable` that it holds is one of them.
+    A plain `tf.Variable` that it holds is one of them, and so is the state that a layer keeps between calls.
     """
     variables = list(layer._trainable_variables) + list(layer._non_trainable_variables)
     attributes: dict[int, str] = {}
+    elsewhere = [variable for child in layer._layers for variable in child.variables]
     for attribute, value in vars(layer).items():
         if attribute not in BOOKKEEPING and not attribute.startswith("_self_"):
             for path, variable in _variables(attribute, value):
                 attributes.setdefault(id(variable), path.lstrip("_") or path)
-                if isinstance(variable, tf.Variable) and not any(variable is other for other in variables):
+                if not any(variable is other for other in (*variables, *elsewhere)):
                     variables.append(variable)
     found: dict[str, Any] = {}
     for variable in variables:

@@ -63,13 +63,14 @@ class Recorder:
 
     def function(self, told: str, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call of a function, which is a step if it is not part of another one."""
-        given = tensors((args, kwargs))
+        every = tensors((args, kwargs))
+        given = [tensor for tensor in every if not self._constant(tensor)]
         if self.hidden or not given:
             return original(*args, **kwargs)
         with self.hiding():
             result = original(*args, **kwargs)
         out = tensors(result)
-        if not out or any(one is other for one in out for other in given) or self._turned(told, given, out):
+        if not out or any(one is other for one in out for other in every) or self._turned(told, given, out):
             return result
         role, found = functions.tell(told, original, args, kwargs, result)
         weights = {id(tensor): self.ours[id(tensor)] for tensor in given if id(tensor) in self.ours}
@@ -79,9 +80,16 @@ class Recorder:
             return result
         weights = weights if role in GIVEN and len(weights) < len(given) else {}
         layer = next((self.names.owners[name] for name in weights.values()), "")
-        call = Call(original, (args, kwargs), fixed=frozenset(weights), tensors=tuple(weights.values()))
+        fixed = {*weights, *(id(tensor) for tensor in every if self._constant(tensor))}
+        if role in MOVING and any(map(is_float, given)):
+            fixed |= {id(tensor) for tensor in given if not is_float(tensor)}
+        call = Call(original, (args, kwargs), fixed=frozenset(fixed), tensors=tuple(weights.values()))
         self.note(self.counted(told), (role, found), call, result, layer if layer in self.known else "")
         return result
+
+    def _constant(self, tensor: Any) -> bool:
+        """Whether a tensor is a single number that came of no step, such as a root of a number of channels."""
+        return len(tensor.shape) == 0 and id(tensor) not in self.arrays and id(tensor) not in self.ours
 
     def _turned(self, told: str, given: list[Any], out: list[Any]) -> bool:
         """Whether a function only turns what a layer has read from the end; that is then part of the layer's step."""

@@ -8,6 +8,7 @@ survive, and none is changed.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -15,9 +16,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ...core import compare, floor
+from ...core.port.subject import Inputs
+from ...core.verdict import Verdict
 from . import computable
-from .exactly import exactly, wide
-from .naming import Names
+from .exactly import exactly, narrowed, wide
+from .naming import BOOKKEEPING, Names
 from .patching import patched
 
 Change = tuple[dict[str, Any], str, Any]
@@ -61,7 +65,7 @@ class Raised:
                 if inner is not None:
                     self.changes.append((vars(inner), "_dtype_policy", keras.DTypePolicy("float64")))
         for attribute, value in held.items():
-            if attribute in ("_trainable_variables", "_non_trainable_variables", "_layers"):
+            if attribute in BOOKKEEPING or attribute.startswith("_self_"):
                 continue
             wider = self._wider(value, replaced)
             if wider is not value:
@@ -128,3 +132,55 @@ class Raised:
 
 def _draws(held: dict[str, Any], key: str) -> bool:
     return key in held and isinstance(held[key], (int, float)) and "seed_generator" in held
+
+
+def doubt(raised: Any, own: Any, inputs: Inputs) -> str:
+    """Why a model in float64 is not to be trusted; nothing if it gives its own outputs, to the noise of float32.
+
+    `raised` and `own` are subjects of one model, in float64 and in the types that it has.
+    """
+    narrow: list[str] = []
+    try:
+        plain = own.run(inputs, watch=False).outputs
+        with narrowed(narrow):
+            wide = raised.run(inputs, watch=False).outputs
+        ulp = narrowest(raised.raised.layers)
+        before = raised.raised.values()
+        raised.raised.put(floor.moved(before, 0, ulp))
+        other = raised.run(_moved(inputs, ulp), watch=False).outputs
+        raised.raised.put(before)
+    except Exception as error:
+        return f"it does not run in float64: {first_line(error)}"
+    if narrow:
+        return f"it computes {narrow[0]} in float32 even where everything else is float64"
+    noise = floor.movement(wide, other)
+    for name, array in wide.items():
+        if array.dtype.kind != "f":
+            continue
+        if array.dtype != np.float64:
+            return f"its output {name} is {array.dtype} even where everything else is float64"
+        least = floor.unit(array, ulp) if array.size else 0.0
+        found = compare.pair(name, array, plain[name].astype(np.float64), max(noise.get(name, 0.0), least))
+        if found.verdict is not Verdict.EQUAL:
+            return f"in float64 its output {name} is not what it gives in {ulp}, even to the noise of {ulp}"
+    return ""
+
+
+def narrowest(layers: Iterable[Any]) -> str:
+    """The type in which the least exact of the layers computes, by the width of its numbers."""
+    half = any(layer.compute_dtype in ("float16", "bfloat16") for layer in layers)
+    return "float16" if half else floor.WIDE
+
+
+def _moved(inputs: Inputs, ulp: str) -> Inputs:
+    pairs = {str(key): array for key, array in (inputs.items() if isinstance(inputs, Mapping) else enumerate(inputs))}
+    found = floor.moved(pairs, 0, ulp)
+    return found if isinstance(inputs, Mapping) else list(found.values())
+
+
+def first_line(error: BaseException) -> str:
+    """The sentence of an error that says what is wrong, without the report that Keras adds."""
+    text = re.sub(r"\x1b\[\d*m", "", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith(("Exception encountered", "Arguments received"))]
+    return (lines[0] if lines else type(error).__name__).rstrip(".")

@@ -6,7 +6,7 @@ TensorFlow's own kernels give float32 whatever they are given, so a run in float
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,8 @@ LINEAR = frozenset({"linear", "bilinear", "trilinear"})
 
 def resized(x: Any, told: dict[str, Any], form: str | None) -> Any:
     """A batch with each spatial axis times its factor."""
-    sizes = [math.floor(int(x.shape[axis]) * by + 1e-9) for axis, by in zip(axes_of(x, form), told["factor"], strict=True)]
+    pairs = zip(axes_of(x, form), told["factor"], strict=True)
+    sizes = [math.floor(int(x.shape[axis]) * by + 1e-9) for axis, by in pairs]
     return to_size(x, sizes, told["method"], told["aligned"], form)
 
 
@@ -63,6 +64,10 @@ def weights(size: int, out: int, method: str, aligned: bool) -> np.ndarray:
         table = low + np.rint((centre - low) * TABLE) / TABLE
         found = _cubic(np.abs(table[:, None] - np.arange(size)), -0.5)
         found /= found.sum(1, keepdims=True)
+    elif method in KERNELS:
+        kernel, spread = KERNELS[method], max(size / out, 1.0) if method.startswith("smooth") else 1.0
+        found = kernel(np.abs(centre[:, None] - np.arange(size)) / spread)
+        found /= found.sum(1, keepdims=True)
     else:
         raise ValueError(f"there is no resize by {method!r}")
     return found
@@ -72,3 +77,18 @@ def _cubic(distance: np.ndarray, a: float = -0.75) -> np.ndarray:
     near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
     far = a * (((distance - 5) * distance + 8) * distance - 4)
     return np.where(distance <= 1, near, np.where(distance < 2, far, 0.0))
+
+
+def _lanczos(lobes: int) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda distance: np.where(distance < lobes, np.sinc(distance) * np.sinc(distance / lobes), 0.0)
+
+
+def _triangle(distance: np.ndarray) -> np.ndarray:
+    return np.maximum(1 - distance, 0.0)
+
+
+# Kernels of TensorFlow that leave out what lies beyond the edge; the smooth ones grow where a picture shrinks.
+KERNELS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "smooth bilinear": _triangle, "smooth bicubic": lambda distance: _cubic(distance, -0.5),
+    "lanczos3": _lanczos(3), "lanczos5": _lanczos(5), "smooth lanczos3": _lanczos(3), "smooth lanczos5": _lanczos(5),
+}  # fmt: skip

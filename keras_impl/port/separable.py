@@ -1,4 +1,4 @@
-"""A separable convolution, which is two layers in PyTorch: the depthwise and the pointwise one as steps of their own."""
+"""A separable convolution, which is two layers in PyTorch: its depthwise and its pointwise part are steps each."""
 
 from __future__ import annotations
 

@@ -186,9 +186,16 @@ def _unit(seen: Observed) -> Told:
     return "l2_normalise", {"epsilon": 1e-12}
 
 
+def _reversible(seen: Observed) -> Told:
+    """Forwards a table of rows; in reverse a dense layer by the same numbers."""
+    if not seen.given.get("reverse"):
+        return "embedding", {}
+    return ("dense", {"bias": False}) if seen.layer.logit_soft_cap is None else (CUSTOM, {})
+
+
 ROLES: dict[type, Callable[[Observed], Told | None]] = {
     kl.Dense: _dense, kl.EinsumDense: _dense, BaseConv: _convolution, BaseDepthwiseConv: _convolution,
-    BaseConvTranspose: _transposed, kl.Embedding: _plain("embedding"),
+    BaseConvTranspose: _transposed, kl.Embedding: _plain("embedding"), kl.ReversibleEmbedding: _reversible,
     kl.BatchNormalization: _norm("batch_norm"), kl.LayerNormalization: _layer_norm,
     kl.GroupNormalization: _norm("group_norm"), kl.RMSNormalization: _norm("rms_norm"), kl.UnitNormalization: _unit,
     kl.MultiHeadAttention: _attention, kl.GroupQueryAttention: _attention,

@@ -12,18 +12,16 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from ...core import compare, floor
 from ...core.errors import InputError, StateError, nearest
 from ...core.port.layer import Layer, Step, Trace
 from ...core.port.subject import Inputs
 from ...core.technique import Arrays
-from ...core.verdict import Verdict
 from ..precision import precision
-from . import settings, varying, weights
+from . import raising, settings, varying, weights
 from .exactly import exactly
 from .naming import Names, named
 from .observing import Recorder, recording
-from .raising import Raised
+from .raising import Raised, first_line
 from .replaying import Call
 from .structure import as_array, flattened, tensors
 
@@ -40,7 +38,7 @@ class Subject:
         self.raised = Raised(names, precision == "float64")
         self.written: set[str] = set()
         self.biased: Collection[str] = ()
-        self.ours = {**self.names.names, **{id(one): name for name, one in self.raised.variables.items()}}
+        self.ours = {**names.names, **{id(one): name for name, one in self.raised.variables.items()}}
         held = {piece.tensor for layer in self.layers for slot in layer.slots for piece in slot.pieces}
         self.loose = [name for name in self.raised.variables if name not in held]
 
@@ -76,9 +74,7 @@ class Subject:
             self.written |= set(self._buffers())
         return Trace(outputs, recorder.steps if recorder else [])
 
-    def gradients(
-        self, inputs: Inputs, cotangents: Sequence[NDArray[Any] | None], *, training: bool = False
-    ) -> Arrays:
+    def gradients(self, inputs: Inputs, cotangents: Sequence[NDArray[Any] | None], *, training: bool = False) -> Arrays:
         before = self.raised.values(None if training else self.loose)
         try:
             with self.raised.alive(training):
@@ -128,7 +124,7 @@ class Subject:
         self, step: Step, inputs: Sequence[NDArray[Any]], cotangent: NDArray[Any] | None, *, training: bool = False
     ) -> Arrays:
         call: Call = step.handle
-        before = self.raised.values([*call.tensors, *call.buffers] if training else self.loose)
+        before = self.raised.values([*self.loose, *call.tensors, *call.buffers] if training else self.loose)
         try:
             with self.raised.alive(training):
                 given = [self._tensor(array, like) for array, like in zip(inputs, step.inputs, strict=True)]
@@ -180,7 +176,7 @@ class Subject:
     def _is_trained(self, name: str) -> bool:
         owned = {id(variable) for variable in self.model.trainable_variables}
         variable = self.names.variables[name]
-        return id(variable) in owned or isinstance(variable, tf.Variable) and bool(variable.trainable)
+        return id(variable) in owned or (isinstance(variable, tf.Variable) and bool(variable.trainable))
 
 
 def arguments(model: Any, given: Any) -> tuple[list[Any], dict[str, Any]]:
@@ -221,14 +217,14 @@ def examine(model: Any, inputs: Inputs, precise: bool) -> Subject:
     """See core/port/subject.py."""
     if not isinstance(model, keras.layers.Layer):
         model = _made(model, precise)
-    plain = _called(model, inputs)
+    _built(model, inputs)
     names = named(model)
+    own = Subject(model, names, "float32")
     if not precise:
-        return Subject(model, names, "float32", "it was asked for as it is")
+        return own
     found = Subject(model, names, "float64")
-    if reason := _doubt(found, inputs, plain):
-        return Subject(model, names, "float32", reason)
-    return found
+    own.weaker = raising.doubt(found, own, inputs)
+    return own if own.weaker else found
 
 
 def _made(factory: Any, precise: bool) -> Any:
@@ -245,49 +241,19 @@ def _made(factory: Any, precise: bool) -> Any:
     return model
 
 
-def _called(model: Any, inputs: Inputs) -> Arrays:
-    """The outputs of the model as the user has it, which builds one that has not been built."""
-    keys = list(inputs) if isinstance(inputs, Mapping) else list(range(len(inputs)))
-    arrays = list(inputs.values()) if isinstance(inputs, Mapping) else list(inputs)
-    made = [tf.convert_to_tensor(array.astype(model.compute_dtype) if array.dtype.kind == "f" else array)
-            for array in map(np.asarray, arrays)]  # fmt: skip
-    args, kwargs = arguments(model, dict(zip(keys, made, strict=True)) if isinstance(inputs, Mapping) else made)
+def _built(model: Any, inputs: Inputs) -> None:
+    """Build a model, by the inputs, that has not been built, and see that it takes them."""
+    pairs = list(inputs.items() if isinstance(inputs, Mapping) else enumerate(inputs))
+    made = {key: tf.convert_to_tensor(array.astype(model.compute_dtype) if array.dtype.kind == "f" else array)
+            for key, array in ((key, np.asarray(array)) for key, array in pairs)}  # fmt: skip
+    args, kwargs = arguments(model, made if isinstance(inputs, Mapping) else list(made.values()))
+    whole = all(layer.built for layer in named(model).layers.values()) if model.built else False
+    alive = Raised(named(model), False).alive() if whole else contextlib.nullcontext()
     try:
-        return {name: as_array(tensor) for name, tensor in flattened(model(*args, **kwargs)).items()}
+        with alive:
+            model(*args, **kwargs)
     except Exception as error:
-        shapes = ", ".join(str(tuple(one.shape)) for one in made)
+        shapes = ", ".join(str(tuple(one.shape)) for one in made.values())
         raise InputError(
             f"the Keras model {type(model).__name__} does not take inputs of the shapes {shapes}: {first_line(error)}"
         ) from error
-
-
-def first_line(error: BaseException) -> str:
-    """The sentence of an error that says what is wrong, without the report that Keras adds."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    lines = [line for line in lines if not line.startswith(("Exception encountered", "Arguments received"))]
-    return (lines[0] if lines else type(error).__name__).rstrip(".")
-
-
-def _doubt(found: Subject, inputs: Inputs, plain: Arrays) -> str:
-    """Why a model in float64 is not to be trusted; nothing if it gives its own outputs, to the noise of float32."""
-    try:
-        raised = found.run(inputs, watch=False).outputs
-        pairs = inputs.items() if isinstance(inputs, Mapping) else enumerate(inputs)
-        nearby = floor.moved({str(key): array for key, array in pairs}, 0, floor.WIDE)
-        before = found.raised.values()
-        found.raised.put(floor.moved(before, 0, floor.WIDE))
-        other = found.run(dict(zip(inputs, nearby.values(), strict=True)) if isinstance(inputs, Mapping)
-                          else list(nearby.values()), watch=False).outputs  # fmt: skip
-        found.raised.put(before)
-    except Exception as error:
-        return f"it does not run in float64: {first_line(error)}"
-    noise = floor.movement(raised, other)
-    for name, array in raised.items():
-        if array.dtype.kind == "f" and array.dtype != np.float64:
-            return f"its output {name} is {array.dtype} even where everything else is float64"
-        wide = plain[name].astype(array.dtype)
-        unit = {name: floor.unit(array, floor.WIDE)} if array.dtype.kind == "f" and array.size else {}
-        close = compare.pair(name, array, wide, max(noise.get(name, 0.0), unit.get(name, 0.0)))
-        if array.dtype.kind == "f" and close.verdict is not Verdict.EQUAL:
-            return f"in float64 its output {name} is not what it gives in float32, even to the noise of float32"
-    return ""

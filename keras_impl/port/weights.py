@@ -46,8 +46,10 @@ class Held:
         """The same for a layer within it."""
         return Held(child, self.names.paths[id(child)], self.names)
 
-    def slot(self, name: str, axes: str, attribute: str, order: str = "", *, buffer: bool = False,
-             factors: Mapping[str, int] | None = None, pick: Mapping[str, int] | None = None) -> list[Slot]:  # fmt: skip
+    def slot(
+        self, name: str, axes: str, attribute: str, order: str = "", *, buffer: bool = False,
+        factors: Mapping[str, int] | None = None, pick: Mapping[str, int] | None = None,
+    ) -> list[Slot]:  # fmt: skip
         """The slot that lies in one variable of the layer; nothing where it has none."""
         variable = getattr(self.layer, attribute, None)
         if variable is None or id(variable) not in self.names.names:
@@ -172,7 +174,8 @@ def numbered(rank: int) -> str:
 
 LEAVES: dict[type, tuple[str, Callable[[Held], list[Slot]]]] = {
     kl.Dense: ("dense", _dense), BaseConv: ("convolution", _convolution),
-    BaseDepthwiseConv: ("depthwise_convolution", _depthwise), BaseConvTranspose: ("transposed_convolution", _transposed),
+    BaseDepthwiseConv: ("depthwise_convolution", _depthwise),
+    BaseConvTranspose: ("transposed_convolution", _transposed),
     kl.Embedding: ("embedding", _embedding), kl.BatchNormalization: ("batch_norm", _batch_norm),
     kl.LayerNormalization: ("layer_norm", _norm), kl.GroupNormalization: ("group_norm", _norm),
     kl.RMSNormalization: ("rms_norm", _rms_norm), kl.PReLU: ("prelu", _prelu),
