@@ -86,11 +86,11 @@ class Diagnosis:
         return f"no: another {' and '.join(wrong)}"
 
 
-def diagnose(pair: Pair) -> Diagnosis:
+def diagnose(pair: Pair, checks: tuple[str, ...] | None = None) -> Diagnosis:
     """Load the models as the pair's user does, compare them, and take the first check that fails."""
     started = time.perf_counter()
     try:
-        report = compared(pair)
+        report = compared(pair, checks)
     except DiglotError as error:
         words = tuple(re.findall(r"[\w.:/#]*\w", str(error)))
         words += tuple(word[: match.start()] for word in words for match in re.finditer(r"[./]", word))
@@ -109,10 +109,10 @@ def diagnose(pair: Pair) -> Diagnosis:
     return Diagnosis(pair, False, wrong.check, located, tuple(names), wrong.cause or "", seconds=seconds)
 
 
-def compared(pair: Pair) -> Report:
-    """The report on a pair."""
+def compared(pair: Pair, checks: tuple[str, ...] | None = None) -> Report:
+    """The report on a pair, of all checks or of these."""
     keras_inputs, torch_inputs = pair.drawn()
-    options: dict[str, Any] = dict(pair.options)
+    options: dict[str, Any] = {"checks": checks, **pair.options}
     if pair.torch_inputs is not None:
         options["torch_inputs"] = torch_inputs
     if pair.by == "factories":
