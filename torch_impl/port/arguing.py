@@ -50,10 +50,20 @@ def rebound(
     return tuple(given), named
 
 
-def ordered(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """A module's arguments in the order of its own parameters, wherever they were given by keyword."""
+def ordered(
+    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], known: bool
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """A module's arguments in the order of its own parameters.
+
+    Those of a known class are positions, wherever they were keywords; a user's own may be wrapped, so that it takes by
+    keyword what was given by keyword.
+    """
     found = _signed(module, args, kwargs)
-    return (args, kwargs) if found is None else (found.args, found.kwargs)
+    if found is None:
+        return args, kwargs
+    if known:
+        return found.args, found.kwargs
+    return args, {name: kwargs[name] for name in (*found.arguments, *kwargs) if name in kwargs}
 
 
 def by_name(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from . import arguing, known
 from .settings import described
 from .tensors import Tensors
 from .unrolling import unrolled
-from .values import Seen, is_float, tensors_in
+from .values import Seen, is_float, replaced, tensors_in
 
 # What asks about a tensor, or changes nothing that flows through a model.
 SILENT = frozenset({"data", "grad", "real", "set", "backward", "register_hook", "retain_grad", "fill", "zero", "copy"})
@@ -112,7 +112,7 @@ class Watch(TorchFunctionMode):
         frame = _Frame(self.paths[module], inside or module in self.kinds)
         self._stack.append(frame)
         if not inside:
-            args, kwargs = arguing.ordered(module, args, kwargs)
+            args, kwargs = arguing.ordered(module, _held(args), _held(kwargs), module in self.kinds)
             inputs = tuple(tensors_in((args, kwargs)))
             frame.call = Call(module, args, kwargs, inputs, module)
             frame.before = tuple(map(self.array, inputs))
@@ -173,7 +173,7 @@ class Watch(TorchFunctionMode):
         given = tuple(tensor for tensor in inputs if id(tensor) not in places)
         weights = tuple(dict.fromkeys(self.names[id(tensor)] for tensor in own))
         layer = next((self.holders[self.owners[name]] for name in weights if self.owners[name] in self.holders), "")
-        return Call(func, tuple(args), dict(kwargs), given, None, name, weights), layer
+        return Call(func, _held(args), _held(kwargs), given, None, name, weights), layer
 
     def _add(self, name: str, call: Call, before: tuple[Any, ...], outputs: list[Tensor], layer: str) -> None:
         role = known.FUNCTIONS[name][0] if name in known.FUNCTIONS else name
@@ -189,6 +189,11 @@ class Watch(TorchFunctionMode):
         path = f"{self._stack[-1].path}:{name}"
         number = self._counts[path] = self._counts.get(path, -1) + 1
         self.steps.append(Step(f"{path}#{number}", role, before, results, settings, layer, call))
+
+
+def _held(arguments: Any) -> Any:
+    """The same arguments in lists of their own, which the model's code does not go on to fill."""
+    return replaced(arguments, lambda tensor: tensor)
 
 
 def _shapes(before: tuple[Any, ...], after: tuple[Any, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
