@@ -471,12 +471,12 @@ def hand_over(
 ) -> HandedOver:
     """Let a half-finished training of your own model go on in the other framework, as it would have gone on in its own.
 
-    Weights and buffers go over as `transfer` moves them, and so do the optimizer's slots (each in its weight's layout),
-    the count of steps and the position of the schedule. Optimizers are the frameworks' own SGD, Adam, AdamW, RMSprop and
-    Adafactor, or those that Diglot builds. Without a `target_optimizer` one is built that follows the source's rule; of
-    the frameworks' own, no two but SGD's follow the same. Give PyTorch's schedule as `source_schedule` or
-    `target_schedule` (a new one, which is taken to the step; a function of the optimizer where that is built). Keras's
-    are in their optimizers, or `target_schedule` where the optimizer is built.
+    Weights and buffers go over as `transfer` moves them; so do the optimizer's slots, each in its weight's layout, the
+    count of steps and the position of the schedule. Optimizers are the frameworks' own SGD, Adam, AdamW, RMSprop
+    and Adafactor, or those that Diglot builds. Without a `target_optimizer` one is built that follows the source's rule;
+    of the frameworks' own, no two but SGD's follow the same. Give PyTorch's schedule as `source_schedule` or
+    `target_schedule`: a new one, which is taken to the step, or a function that makes it from the optimizer where that
+    is built. Keras's are in their optimizers, and `target_schedule` where the optimizer is built.
 
     A setting, a convention or a course of the rate in which the two differ is an error that lists them all; `accept`
     names those that may differ. Another rate by one factor is only told. `map`, `inputs` and `ignore` are those of

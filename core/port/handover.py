@@ -11,7 +11,7 @@ from ..axes import parse
 from ..backend import load
 from ..errors import SpecError, StateError, nearest
 from ..technique import Arrays
-from . import slots
+from . import slots, transferring
 from .held import Held, Trainer
 from .mapping import WeightMapping
 from .rule import LABELS, Difference, Rule
@@ -172,3 +172,31 @@ def accepted(accept: str | Sequence[str]) -> tuple[str, ...]:
                 f"accept names what may differ between two optimizers, not {key!r}{nearest(str(key), KEYS)}"
             )
     return given
+
+
+def hand_over(
+    source_model: Any,
+    source_optimizer: Any,
+    target_model: Any,
+    target_optimizer: Any = None,
+    map: Any = None,
+    *,
+    inputs: Any = None,
+    torch_inputs: Any = None,
+    source_schedule: Any = None,
+    target_schedule: Any = None,
+    ignore: Sequence[str] = (),
+    accept: str | Sequence[str] = (),
+) -> HandedOver:
+    """See diglot.hand_over."""
+    accepted(accept)
+    carriage = transferring.carriage(
+        source_model, target_model, map, inputs=inputs, torch_inputs=torch_inputs, ignore=ignore
+    )
+    back = transferring.side_of(source_model)
+    source = End(back, source_model, source_optimizer, source_schedule, carriage.states[back])
+    held = {**carriage.states[carriage.to], **carriage.arrays}
+    target = End(carriage.to, target_model, target_optimizer, target_schedule, held)
+    finish = prepared(carriage.mapping, source, target, accept)
+    carriage.write()
+    return finish()
