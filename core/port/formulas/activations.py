@@ -177,23 +177,32 @@ def scaling(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Array]
     if x.shape != y.shape or not _varies(y) or not _varies(x):
         return
     sizes = sorted({*x.shape[1:], *(tensor.shape[-1] for tensor in tensors.values() if tensor.ndim)})
-    yield Found("scaling", "its input unchanged", digits(x, y), "{0} itself")
-    ratio = settled(y[x != 0] / x[x != 0])
+    few = np.unravel_index(sample(x.size), x.shape)
+    for slope, start in _lines(x[few], y[few]):
+        if digits(slope * x[few] + start, y[few]) > 3:
+            made = digits(x if (slope, start) == (1.0, 0.0) else slope * x + start, y)
+            words = "{0}" if slope == 1 else f"{factor(slope, sizes)} times {{0}}"
+            words += f" plus {number(start)}" if start else ""
+            name, phrase = words.format("its input"), words
+            if words == "{0}":
+                name, phrase = "its input unchanged", "{0} itself"
+            yield Found("scaling", name, made, phrase)
+
+
+def _lines(x: Array, y: Array) -> Iterator[tuple[float, float]]:
+    """Slopes and constants that may make y of x: nothing, a factor, a summand, both."""
+    yield 1.0, 0.0
+    with np.errstate(all="ignore"):
+        ratio, shift = settled(y[x != 0] / x[x != 0]), settled(y - x)
     if ratio and ratio != 1:
-        named = factor(ratio, sizes)
-        yield Found("scaling", f"{named} times its input", digits(ratio * x, y), f"{named} times {{0}}")
-    shift = settled(y - x)
+        yield ratio, 0.0
     if shift:
-        yield Found("scaling", f"its input plus {number(shift)}", digits(x + shift, y), f"{{0}} plus {number(shift)}")
-    finite = np.isfinite(x) & np.isfinite(y)
-    if not finite.all() or np.ptp(x) == 0:
-        return
-    low, high = int(np.argmin(x)), int(np.argmax(x))
-    slope = float((y.flat[high] - y.flat[low]) / (x.flat[high] - x.flat[low]))
-    start = float(y.flat[low] - slope * x.flat[low])
-    if slope and start:
-        words = f"{factor(slope, sizes)} times {{0}} plus {number(start)}"
-        yield Found("scaling", words.format("its input"), digits(slope * x + start, y), words)
+        yield 1.0, shift
+    if np.isfinite(x).all() and np.isfinite(y).all() and np.ptp(x):
+        low, high = int(np.argmin(x)), int(np.argmax(x))
+        slope = float((y[high] - y[low]) / (x[high] - x[low]))
+        if slope:
+            yield slope, float(y[low] - slope * x[low])
 
 
 def _varies(array: Array) -> bool:

@@ -11,6 +11,8 @@ import numpy as np
 from .found import Array, Found, digits
 from .softmaxes import softmax
 
+ROWS = 16
+
 
 def attended(query: Array, key: Array, value: Array, scale: float, blocked: Array | None, axis: int = -1) -> Array:
     """softmax(scale query key^T) value over the last two axes; what is blocked gets no weight."""
@@ -39,18 +41,20 @@ def attention(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Arra
         (1, 2) if y.ndim == 4 else (1,),
         (("", (0, 1, 2)), (", key and value swapped", (0, 2, 1)), (", query and key swapped", (1, 0, 2))),
     ):
-        query, key, value = (np.swapaxes(floats[place], 1, heads) for place in order)
+        query, key, value = (np.swapaxes(floats[place], 1, heads)[:1] for place in order)
         if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
             continue
         added = floats[3:4] or masks[:1]
-        yield from _grid(query, key, value, np.swapaxes(y, 1, heads), added, words)
+        yield from _grid(query, key, value, np.swapaxes(y, 1, heads)[:1], added, words, len(y))
 
 
 def _grid(
-    query: Array, key: Array, value: Array, y: Array, masks: Sequence[Array], words: str, head: str = "attention"
+    query: Array, key: Array, value: Array, y: Array, masks: Sequence[Array], words: str, batch: int
 ) -> Iterator[Found]:
-    depth, scores = query.shape[-1], (*query.shape[:-1], key.shape[-2])
+    depth, scores = query.shape[-1], (batch, *query.shape[1:-1], key.shape[-2])
     heads = query.shape[1] if query.ndim == 4 else 1
+    if query.ndim == 4:
+        query, key, value, y = (array[:, :1] for array in (query, key, value, y))
     scales = {
         f"scale 1 / sqrt({depth})": depth**-0.5,
         "no scale": 1.0,
@@ -59,19 +63,21 @@ def _grid(
         f"scale sqrt({depth})": depth**0.5,
         f"scale 1 / {depth}, as if 1 / sqrt({depth}) were applied twice": 1 / depth,
     }
-    for (told, scale), (hidden, blocked) in itertools.product(scales.items(), _blockings(scores, masks)):
+    for (told, scale), (hidden, blocked) in itertools.product(scales.items(), _blockings(scores, masks, 1)):
         for axis, over in ((-1, ""), (-2, ", softmax over the queries")):
-            made = attended(query, key, value, scale, blocked, axis)
+            here = blocked if blocked is None or blocked.ndim < 4 else blocked[:, :1]
+            made = attended(query, key, value, scale, here, axis)
             if made.shape == y.shape and np.isfinite(made).all():
                 yield Found(
                     "attention",
-                    f"{head} with {told}{hidden}{over}{words}",
+                    f"attention with {told}{hidden}{over}{words}",
                     digits(made, y),
                     "{0} attended with " + told,
                 )
 
 
-def _blockings(scores: tuple[int, ...], masks: Sequence[Array]) -> Iterator[tuple[str, Array | None]]:
+def _blockings(scores: tuple[int, ...], masks: Sequence[Array], batch: int) -> Iterator[tuple[str, Array | None]]:
+    """The places that may be masked, in words and as an array for the first samples of so many."""
     yield ", every place seen", None
     future = np.triu(np.ones(scores[-2:], bool), 1)
     yield ", causal", future
@@ -82,7 +88,7 @@ def _blockings(scores: tuple[int, ...], masks: Sequence[Array]) -> Iterator[tupl
         if mask.dtype.kind == "f":
             continue
         for shape in _places(mask.shape, scores):
-            held = np.broadcast_to(mask.reshape(shape).astype(bool), scores)
+            held = np.broadcast_to(mask.reshape(shape).astype(bool), scores)[:batch]
             yield ", True in its mask attended to", ~held
             yield ", True in its mask masked out", held
             yield ", causal and True in its mask attended to", ~held | future
@@ -124,7 +130,7 @@ def _projected(
         except ValueError:
             continue
         kernel = own["output.kernel"].reshape(-1, own["output.kernel"].shape[-1])
-        yield from _back(projected, masks, y, kernel, own.get("output.bias"), words, number)
+        yield from _back(projected, masks, y[:1, :ROWS], len(y), kernel, own.get("output.bias"), words, number)
 
 
 def _heads(x: Array, kernel: Array, bias: Array | None, heads: int) -> Array:
@@ -135,14 +141,22 @@ def _heads(x: Array, kernel: Array, bias: Array | None, heads: int) -> Array:
 
 
 def _back(
-    three: Sequence[Array], masks: Sequence[Array], y: Array, kernel: Array, bias: Array | None, words: str, heads: int
+    three: Sequence[Array],
+    masks: Sequence[Array],
+    y: Array,
+    batch: int,
+    kernel: Array,
+    bias: Array | None,
+    words: str,
+    heads: int,
 ) -> Iterator[Found]:
-    query, key, value = three
-    depth, scores = query.shape[-1], (*query.shape[:-1], key.shape[-2])
+    query, key, value = (array[:1] for array in three)
+    depth, scores = query.shape[-1], (batch, *query.shape[1:-1], key.shape[-2])
     scales = {f"scale 1 / sqrt({depth})": depth**-0.5, "no scale": 1.0, f"scale 1 / {depth}": 1 / depth}
     scales[f"scale 1 / sqrt({depth * heads})"] = 1 / math.sqrt(depth * heads)
-    for (told, scale), (hidden, blocked) in itertools.product(scales.items(), _blockings(scores, masks)):
-        mixed = np.swapaxes(attended(query, key, value, scale, blocked), 1, 2)
+    for (told, scale), (hidden, blocked) in itertools.product(scales.items(), _blockings(scores, masks, 1)):
+        hidden_here = None if blocked is None else blocked[..., :ROWS, :]
+        mixed = np.swapaxes(attended(query[..., :ROWS, :], key, value, scale, hidden_here), 1, 2)
         made = mixed.reshape(*mixed.shape[:2], -1) @ kernel
         name = f"attention of {heads} heads with {told}{hidden}{words}"
         if made.shape == y.shape and np.isfinite(made).all():

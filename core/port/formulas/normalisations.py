@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .found import Array, Found, digits, number, over, sample
 
-MOST = 20_000
+FEW, MOST = 256, 20_000
 
 
 @dataclass(frozen=True)
@@ -71,20 +72,22 @@ def normalisation(inputs: Sequence[Array], output: Array, tensors: Mapping[str, 
     x, y = np.asarray(inputs[0], np.float64), np.asarray(output, np.float64)
     if x.shape != y.shape or x.ndim < 2 or x.ndim > 5 or not np.isfinite(x).all() or not np.isfinite(y).all():
         return
-    picked = sample(x.size, MOST)
+    few, most = sample(x.size, FEW), sample(x.size, MOST)
+    used = list(affines(x.shape, tensors, ("mean", "variance")))
+    for moments in _moments(x, tensors):
+        for affine in used:
+            if any(found.digits > 3 for found in _tried(moments, affine, x, y, few)):
+                yield from _tried(moments, affine, x, y, most)
+
+
+def _tried(moments: Moments, affine: Affine, x: Array, y: Array, picked: NDArray[np.int64]) -> Iterator[Found]:
+    """The ways in which one normalisation may be meant, on a part of the elements."""
 
     def seen(array: Array) -> Array:
-        return np.asarray(np.broadcast_to(array, x.shape).flat[picked])
+        return np.asarray(np.broadcast_to(array, x.shape)[np.unravel_index(picked, x.shape)])
 
-    applied = [
-        Affine(seen(affine.factor), seen(affine.summand), affine.words)
-        for affine in affines(x.shape, tensors, ("mean", "variance"))
-    ]
-    few, target = x.flat[picked], y.flat[picked]
-    for moments in _moments(x, tensors):
-        mean, square = seen(moments.mean), seen(moments.square)
-        for affine in applied:
-            yield from _epsilons(moments, affine, few - mean, square, target)
+    applied = Affine(seen(affine.factor), seen(affine.summand), affine.words)
+    yield from _epsilons(moments, applied, seen(x) - seen(moments.mean), seen(moments.square), seen(y))
 
 
 def _epsilons(moments: Moments, affine: Affine, centred: Array, square: Array, target: Array) -> Iterator[Found]:
@@ -140,18 +143,20 @@ def _moments(x: Array, tensors: Mapping[str, Array]) -> Iterator[Moments]:
 
 def _groups(x: Array) -> Iterator[Moments]:
     channels = x.shape[-1]
+    flat = x.reshape(x.shape[0], -1, channels)
+    sums, squares = flat.mean(1), (flat**2).mean(1)
     for groups in range(2, channels):
         if channels % groups:
             continue
-        split = x.reshape(x.shape[0], -1, groups, channels // groups)
-        for word, apart in (("", split), (", channels dealt out in turn", split.reshape(*split.shape[:2], -1, groups))):
-            axes = (1, 3) if not word else (1, 2)
-            mean, square = (
-                np.broadcast_to(made, apart.shape).reshape(x.shape)
-                for made in (apart.mean(axes, keepdims=True), apart.var(axes, keepdims=True))
-            )
+        for word in ("", ", channels dealt out in turn"):
+            shape = (len(x), channels // groups, groups) if word else (len(x), groups, channels // groups)
+            axis = 1 if word else 2
+            mean, square = (part.reshape(shape).mean(axis, keepdims=True) for part in (sums, squares))
+            spread = [np.broadcast_to(part, shape).reshape(len(x), channels) for part in (mean, square - mean**2)]
+            places = (len(x), *(1,) * (x.ndim - 2), channels)
             name = f"group norm of {groups} groups{word}"
-            yield Moments("normalisation", name, mean, square, apart[0].size // groups)
+            count = x[0].size // groups
+            yield Moments("normalisation", name, spread[0].reshape(places), spread[1].reshape(places), count)
 
 
 def _name(axes: tuple[int, ...], ndim: int) -> str:

@@ -13,6 +13,7 @@ from .found import Array, Found, digits
 
 Function = Callable[[Array], Array]
 State = tuple[Array, ...]
+STEPS = 12
 SQUASHING: dict[str, Function] = {
     "tanh": np.tanh,
     "relu": lambda x: np.maximum(x, 0.0),
@@ -88,7 +89,7 @@ def plain(x: Array, own: Mapping[str, Array], act: Function, start: State = ()) 
 def recurrent(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Array]) -> Iterator[Found]:
     """Which recurrent layer of `(batch, time, in)` gives the output: all hidden states, or the last.
 
-    The first sample is tried, in at most 32 steps of time where the output holds all states.
+    The first sample is tried, in few steps of time where the output holds all states.
     """
     x, y = np.asarray(inputs[0], np.float64), np.asarray(output, np.float64)
     role = next((role for role, gates in GATES.items() if f"recurrent_kernel.{gates[-1]}" in tensors), "")
@@ -106,27 +107,30 @@ def recurrent(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Arra
     x, y = x[:1], y[:1]
     if y.ndim == 3 and x.shape[1] != y.shape[1]:
         return
-    for (origin, start), (direction, given) in itertools.product(
-        starts, (("", x), (", from the last step to the first", x[:, ::-1]))
-    ):
+    seen = STEPS if y.ndim == 3 else x.shape[1]
+    for (origin, start), backwards in itertools.product(starts, (False, True)):
+        given = (x[:, ::-1] if backwards else x)[:, :seen]
+        direction = ", from the last step to the first" if backwards else ""
         for name, states in _variants(role, given, tensors, start):
-            for words, made in _shown(states, y.ndim, bool(direction)):
-                yield Found("recurrent", f"{name}{origin}{direction}{words}", digits(made, y))
+            for words, made, wanted in _shown(states, y, backwards):
+                yield Found("recurrent", f"{name}{origin}{direction}{words}", digits(made, wanted))
 
 
 def _is_state(array: Array, batch: int, units: int) -> bool:
     return array.dtype.kind == "f" and array.shape in ((batch, units), (1, batch, units))
 
 
-def _shown(states: Array, ndim: int, backwards: bool) -> Iterator[tuple[str, Array]]:
-    if ndim == 2:
-        yield "", states[:, -1]
-        yield ", of which the first step is taken", states[:, 0]
+def _shown(states: Array, y: Array, backwards: bool) -> Iterator[tuple[str, Array, Array]]:
+    """What may be returned of the hidden states, with the part of the result to hold it against."""
+    seen = states.shape[1]
+    if y.ndim == 2:
+        yield ", its last state", states[:, -1], y
+        yield ", its state after the first step", states[:, 0], y
     elif backwards:
-        yield "", states[:, ::-1]
-        yield ", its states left in that order", states
+        yield "", states[:, ::-1], y[:, -seen:]
+        yield ", its states left in that order", states, y[:, :seen]
     else:
-        yield "", states
+        yield "", states, y[:, :seen]
 
 
 def _variants(role: str, x: Array, own: Mapping[str, Array], start: State) -> Iterator[tuple[str, Array]]:
