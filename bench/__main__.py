@@ -10,6 +10,7 @@ from pathlib import Path
 from diglot.core import checkpoint, runner
 
 from . import (
+    conversion,
     files,
     generation,
     learning,
@@ -29,6 +30,7 @@ ORDER = (
     startup,
     files,
     loading,
+    conversion,
     vision,
     recompute,
     sequence,

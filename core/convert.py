@@ -140,11 +140,11 @@ def _plain(origin: Any, path: Path) -> Held | None:
     """What a file holds that goes into another one of the same framework under the same names."""
     if not isinstance(origin, str | os.PathLike) or not os.path.exists(origin) or is_canonical(origin):
         return None
-    form = forms.SUFFIXES.get(forms.suffix_of(path))
-    held = forms.read(Path(origin))
-    if held is None or form in (hdf5.ARCHIVE, hdf5.LEGACY) or held.form == hdf5.LEGACY:
+    form = forms.SUFFIXES[forms.suffix_of(path)]
+    held = origins.read(Path(origin))
+    if form in (hdf5.ARCHIVE, hdf5.LEGACY) or held.form == hdf5.LEGACY:
         return None
-    return held if forms.SIDES[held.form] == forms.SIDES[str(form)] else None
+    return held if forms.SIDES[held.form] == forms.SIDES[form] else None
 
 
 def _by_map(origin: Any, path: Path, mapping: WeightMapping, max_shard_size: int | str | None) -> Conversion:
