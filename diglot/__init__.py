@@ -396,11 +396,11 @@ def compare(
     Each model is an instance, or a factory without arguments, which is called anew in float64. Both are compared on
     copies: yours are never changed. `inputs` are one array, a list, or arrays by name, in Keras's layout; they are
     permuted for PyTorch where its layers want it. `torch_inputs` are given instead where that does not fit. Outputs go
-    together by name or else by order: `torch_outputs` and `keras_outputs` give another order, by name or by place, or, as
-    {name: layout}, how PyTorch's lie: `same`, `channels` (behind the batch) or `time` (before the batch).
+    together by name or else by order: `torch_outputs` and `keras_outputs` give another order, by name or by place, or,
+    as {name: layout}, how PyTorch's lie: `same`, `channels` (behind the batch) or `time` (before the batch).
 
-    Weights are matched by what they hold, by names, roles, shapes and order of execution; `report.mapping` says which was
-    taken for which. `map` settles what is ambiguous: {PyTorch's name: Keras's name}, or a file that was written by
+    Weights are matched by what they hold, by names, roles, shapes and order of execution; `report.mapping` says which
+    was taken for which. `map` settles what is ambiguous: {PyTorch's name: Keras's name}, or a file that was written by
     `diglot compare --write-map`. A weight without a partner is an error unless `ignore` names it or a pattern of it.
 
     There are four checks. `weights`: do the two hold the same numbers, each where it belongs? Where they hold different
@@ -473,8 +473,8 @@ def hand_over(
 
     Weights and buffers go over as `transfer` moves them; so do the optimizer's slots, each in its weight's layout, the
     count of steps and the position of the schedule. Optimizers are the frameworks' own SGD, Adam, AdamW, RMSprop
-    and Adafactor, or those that Diglot builds. Without a `target_optimizer` one is built that follows the source's rule;
-    of the frameworks' own, no two but SGD's follow the same. Give PyTorch's schedule as `source_schedule` or
+    and Adafactor, or those that Diglot builds. Without a `target_optimizer` one is built that follows the source's
+    rule; of the frameworks' own, no two but SGD's follow the same. Give PyTorch's schedule as `source_schedule` or
     `target_schedule`: a new one, which is taken to the step, or a function that makes it from the optimizer where that
     is built. Keras's are in their optimizers, and `target_schedule` where the optimizer is built.
 
