@@ -161,7 +161,7 @@ class _Matcher:
         pairing = Pairing(wirings["torch"], wirings["keras"], prints, None not in self.traces.values())
         pairing.run()
         if pairing.open:
-            raise ambiguous(*pairing.open[0])
+            raise ambiguous(*pairing.open[0], traced=pairing.traced)
         self.settled.extend(pairing.settled)
         left = {side: list(found) for side, found in zip(NAMES, pairing.left(), strict=True)}
         for pair in pairing.pairs:

@@ -126,8 +126,19 @@ class Pairing:
         if self.torch.parallel(torch) and self.keras.parallel(keras) and how != "content":
             self.open.append((torch, keras))
             return
+        if not self.traced and how != "content" and not self._same_sequence():
+            self.open.append((torch, keras))
+            return
         first, second = sorted(torch, key=self.torch.order), sorted(keras, key=self.keras.order)
         self._pair(first, second, how, "the order in which they run")
+
+    def _same_sequence(self) -> bool:
+        """Whether both models hold the same kinds of layers in the same order, so that it tells which is which."""
+        ours, theirs = [
+            [unit.key for unit in sorted(wiring.units, key=lambda unit: unit.place) if not unit.tied]
+            for wiring in (self.torch, self.keras)
+        ]
+        return ours == theirs
 
     def _by_parts(self, torch: list[Unit], keras: list[Unit]) -> tuple[list[Unit], list[Unit]] | None:
         """The projections of one attention: queries, keys and values, by what is done with them."""

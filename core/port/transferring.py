@@ -70,6 +70,12 @@ def carriage(
         held, traces = _run(models, given(inputs if inputs is not None else torch_inputs, torch_inputs))
     else:
         held = {side: _side(side).live(model) for side, model in models.items()}
+        for arrays in () if isinstance(map, WeightMapping) else _side("keras").drawn(models["keras"]):
+            try:
+                held, traces = _run(models, given(arrays))
+            except InputError:  # the model does not take what its inputs' shapes promise, so that nothing is known
+                continue
+            break
     found = match(held["torch"], held["keras"], given=mapping(map), ignore=tuple(ignore), traces=traces)
     states = {side: _side(side).live(model).state() for side, model in models.items()}
     return Carriage(found, to, target, states, carried(found, states[side_of(source)], states[to], to))

@@ -32,13 +32,15 @@ def unmatched(left: Left) -> StateError:
     )
 
 
-def ambiguous(torch: Sequence[Unit], keras: Sequence[Unit]) -> StateError:
-    """The error that shows layers side by side, of which neither numbers nor names tell which is which."""
+def ambiguous(torch: Sequence[Unit], keras: Sequence[Unit], traced: bool) -> StateError:
+    """The error that shows layers of one kind, of which neither numbers nor places nor names tell which is which."""
     ours, theirs = [unit.main().pieces[0].tensor for unit in torch], [unit.main().pieces[0].tensor for unit in keras]
+    why = "take the same tensor, and neither numbers nor names decide"
+    if not traced:
+        why = "the models hold their layers in other orders; give inputs=, of which a run may tell"
     return StateError(
         f"which of PyTorch's {_listed(ours)} is which of Keras's {_listed(theirs)} cannot be told: all have shape "
-        f"{torch[0].main().shape} and take the same tensor, and neither numbers nor names decide; say it in "
-        f"map={{{ours[0]!r}: {theirs[0]!r}, …}} or in a map file",
+        f"{torch[0].main().shape} and {why}; or say it in map={{{ours[0]!r}: {theirs[0]!r}, …}} or in a map file",
         (*ours, *theirs),
     )
 
