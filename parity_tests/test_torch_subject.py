@@ -143,6 +143,15 @@ class Weights(unittest.TestCase):
         self.assertEqual([slot.name for slot in found.layers[0].slots], ["kernel", "bias"])
         self.assertEqual(found.state()["0.weight"].tobytes(), model[0].weight.detach().numpy().tobytes())
 
+    def test_a_weight_that_cannot_be_set_by_way_of_others_is_held_as_it_is_and_this_is_told(self) -> None:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.utils.parametrizations.orthogonal(nn.Linear(3, 3)))
+        found = subject(model, drawn(2, 3))
+        self.assertEqual(found.precision, "float64")
+        self.assertIn("0.weight: computed from other tensors", found.weaker)
+        self.assertEqual(found.state()["0.weight"].tobytes(), model[0].weight.detach().numpy().tobytes())
+        self.assertTrue(np.array_equal(found.tensors.arrays()["0.weight"], found.state()["0.weight"].astype(float)))
+
     def test_unknown_names_and_other_shapes_are_refused_before_anything_is_written(self) -> None:
         found = subject(nn.Sequential(nn.Linear(3, 4)), drawn(2, 3))
         for arrays, words in (({"0.wight": drawn(4, 3)}, "did you mean '0.weight'"), ({"0.bias": drawn(3)}, "shape")):
@@ -256,6 +265,26 @@ class Steps(unittest.TestCase):
         found.run([x], training=True)
         self.assertTrue(_same(found.state()["0.running_mean"], moved["buffer 0.running_mean"]))
 
+    def test_what_is_assigned_and_what_is_gathered_in_a_list_is_replayed_as_it_was(self) -> None:
+        x = drawn(2, 4, 3)
+        found = subject(_Gathering(), x)
+        trace = found.run([x])
+        roles = [step.role for step in trace.steps]
+        self.assertEqual(roles.count("setitem"), 2)
+        self.assertEqual(roles.count("concatenate"), 2)
+        for step in trace.steps:
+            alone = found.replay(step, step.inputs, np.ones(step.outputs[0].shape))
+            self.assertTrue(np.array_equal(alone["output"], step.outputs[0]), step.name)
+
+    def test_a_model_without_gradients_is_refused_where_they_are_asked_for(self) -> None:
+        found = subject(_Through(torch.no_grad()(nn.ReLU())), drawn(2, 3))
+        self.assertTrue(np.any(found.gradients([drawn(2, 3)], [np.ones((2, 3))])["inner.weight"]))
+        found = subject(_Frozen(), drawn(2, 3))
+        with self.assertRaisesRegex(InputError, "take no_grad, inference_mode and detach out"):
+            found.gradients([drawn(2, 3)], [np.ones((2, 3))])
+        with self.assertRaisesRegex(InputError, "take no_grad"):
+            found.train([[drawn(2, 3)]], [[np.ones((2, 3))]], 0.1)
+
     def test_a_stacked_recurrent_module_is_a_step_for_each_layer_and_direction(self) -> None:
         x = drawn(2, 5, 3)
         found = subject(_Last(nn.LSTM(3, 4, 2, batch_first=True, bidirectional=True)), x)
@@ -269,6 +298,29 @@ class Steps(unittest.TestCase):
         alone = found.replay(trace.steps[1], [x], np.ones((2, 5, 4)))
         self.assertIn("inner.weight_hh_l0_reverse", alone)
         self.assertTrue(np.array_equal(trace.steps[5].outputs[0], trace.outputs["output"]))
+
+
+class _Gathering(nn.Module):
+    """What a list holds goes on to change after it was joined."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.zeros_like(x)
+        y[:, 0] = x[:, 0] * 2
+        y[:, 1:] = x[:, 1:]
+        parts = [x, y]
+        joined = torch.cat(parts, -1)
+        parts.append(joined)
+        return torch.cat(parts, -1)
+
+
+class _Frozen(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(3, 3)
+
+    @torch.inference_mode()
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x)
 
 
 class _Last(nn.Module):

@@ -18,9 +18,13 @@ from .values import arguments
 def built(made: nn.Module | None, factory: Any, dtype: torch.dtype, inputs: Inputs) -> nn.Module:
     """A copy of a module, or a new one from a factory; with all its weights."""
     if made is not None:
-        copy = copied(made)
+        copy = made if isinstance(made, torch.jit.ScriptModule) else copied(made)
     else:
         copy = _from_factory(factory)
+    if isinstance(copy, torch.jit.ScriptModule):
+        raise InputError(
+            "TorchScript has compiled the PyTorch model, so nothing in it can be seen; give the module itself"
+        )
     if any(nn.parameter.is_lazy(tensor) for tensor in (*copy.parameters(), *copy.buffers())):
         if made is not None:
             dtype = NARROW

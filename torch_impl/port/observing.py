@@ -156,6 +156,8 @@ class Watch(TorchFunctionMode):
         before = tuple(map(self.array, call.inputs)) if inputs else ()
         self._check(f"{self._stack[-1].path}:{name}", inputs)
         result = func(*args, **kwargs)
+        if name == "setitem":  # the only operator whose result is its first argument
+            result, call.target = args[0], _assigned
         outputs = tensors_in(result)
         self._check(f"{self._stack[-1].path}:{name}", outputs)
         if inputs:
@@ -189,6 +191,13 @@ class Watch(TorchFunctionMode):
         path = f"{self._stack[-1].path}:{name}"
         number = self._counts[path] = self._counts.get(path, -1) + 1
         self.steps.append(Step(f"{path}#{number}", role, before, results, settings, layer, call))
+
+
+def _assigned(tensor: Tensor, place: Any, value: Any) -> Tensor:
+    """A tensor with other numbers in a part of it."""
+    whole = tensor.clone()
+    whole[place] = value
+    return whole
 
 
 def _held(arguments: Any) -> Any:

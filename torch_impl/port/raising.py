@@ -11,9 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrizations, remove_weight_norm
+from torch.nn.utils import parametrizations, parametrize, remove_spectral_norm, remove_weight_norm
+from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 from torch.overrides import TorchFunctionMode
+
+from ...core.technique import Arrays
+from .tensors import Tensors
+from .values import alike
 
 NARROW, WIDE = torch.float32, torch.float64
 
@@ -50,13 +55,38 @@ def copied(model: nn.Module) -> nn.Module:
 
 
 def _unhooked(model: nn.Module) -> nn.Module:
-    """Weight norm in its old form, which computes the weight in a hook, becomes weight norm in the new one."""
+    """A weight that is computed in a hook, as weight norm and spectral norm once were, is so in the new form.
+
+    Spectral norm is one of the present weight: what its power iteration had come to is not taken over.
+    """
     for module in model.modules():
         for hook in list(module._forward_pre_hooks.values()):
             if isinstance(hook, WeightNorm):
                 remove_weight_norm(module, hook.name)
                 parametrizations.weight_norm(module, hook.name, hook.dim)
+            elif isinstance(hook, SpectralNorm):
+                remove_spectral_norm(module, hook.name)
     return model
+
+
+def settled(model: nn.Module, state: Arrays) -> list[str]:
+    """Let what is computed come to these numbers, as it did before all was raised; the names of what cannot.
+
+    That is then held as it is, and no longer computed.
+    """
+    plain = []
+    for name, place in list(Tensors(model).items()):
+        if place.computed:
+            value = torch.tensor(state[name]).to(place.get().dtype)
+            place.set(value)
+            if not alike(place.get(), value):
+                kind = type(place.module)  # the copy shares it with the user's module, from which it would be taken too
+                place.module.__class__ = type(kind.__name__, kind.__bases__, dict(vars(kind)))
+                parametrize.remove_parametrizations(place.module, place.attribute)
+                with torch.no_grad():
+                    place.get().copy_(value)
+                plain.append(name)
+    return plain
 
 
 def _computed(model: nn.Module) -> Iterator[Tensor]:

@@ -9,17 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...core import compare
 from ...core.port.layer import Step
-from ...core.verdict import Verdict
 from .known import Kind, kind_of
 from .tensors import COUNTER, kept
-from .values import array_of, is_float, tensor_of, tensors_in
+from .values import alike, is_float, tensor_of, tensors_in
 
 EPSILONS = (1e-5, 1e-6, 1e-12, 1e-8, 1e-3)
 ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], dict[str, Any]]] = {
@@ -59,7 +56,7 @@ def recognised(module: nn.Module, step: Step) -> Kind | None:
         if len(made) != 1 or made[0] is x:
             return None
         tries = _tries(module, held, x) if held else _activations(x)
-        return next((kind for kind, found in tries if _alike(found, made[0])), None)
+        return next((kind for kind, found in tries if alike(found, made[0])), None)
 
 
 def _held(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -69,14 +66,6 @@ def _held(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 def _with(step: Step, x: Tensor) -> tuple[Any, ...]:
     return tuple(x if isinstance(argument, Tensor) else argument for argument in step.handle.args)
-
-
-def _alike(one: Tensor, other: Tensor) -> bool:
-    first, second = array_of(one), array_of(other)
-    if first.shape != second.shape or first.dtype != second.dtype:
-        return False
-    unit = float(np.spacing(np.max(np.abs(second)))) if second.size else 0.0
-    return compare.pair("", first, second, unit).verdict is Verdict.EQUAL
 
 
 def _activations(x: Tensor) -> Iterator[tuple[Kind, Tensor]]:

@@ -22,12 +22,17 @@ from .building import built, refusal
 from .known import kind_of
 from .layers import layers
 from .observing import Watch
-from .raising import NARROW, WIDE, Raised, in_mode, lowered, raised, untouched
+from .raising import NARROW, WIDE, Raised, in_mode, lowered, raised, settled, untouched
 from .recognising import recognised
 from .replaying import pulled, replayed
 from .tensors import Tensors, kept
 from .values import Seen, arguments, array_of, is_float, named, tensor_of
 from .varying import varied
+
+DETACHED = (
+    "no output of the PyTorch model depends on its weights or inputs as far as gradients go; "
+    "take no_grad, inference_mode and detach out of its forward"
+)
 
 
 class Subject:
@@ -91,6 +96,8 @@ class Subject:
             wanted = weights | leaves
             outputs = [output for output in self._called(inputs, (args, kwargs)).values() if is_float(output)]
             pairs = [pair for pair in zip(outputs, cotangents, strict=True) if pair[1] is not None]
+            if pairs and wanted and not any(output.requires_grad for output, _ in pairs):
+                raise InputError(DETACHED)
             directions = [tensor_of(cotangent, self.dtype) for _, cotangent in pairs]
             found = pulled([output for output, _ in pairs], directions, list(wanted.values()))
         return dict(zip(wanted, found, strict=True))
@@ -114,6 +121,8 @@ class Subject:
                     outputs = [output for output in self._called(batch).values() if is_float(output)]
                     pairs = [pair for pair in zip(outputs, wanted, strict=True) if pair[1] is not None]
                     loss = sum(((output - tensor_of(target, self.dtype)) ** 2).mean() / 2 for output, target in pairs)
+                    if parameters and not (isinstance(loss, Tensor) and loss.requires_grad):
+                        raise InputError(DETACHED)
                     gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
                 with torch.no_grad():
                     for parameter, gradient in zip(parameters, gradients, strict=True):
@@ -216,8 +225,9 @@ def _precise(made: nn.Module | None, factory: Any, inputs: Inputs) -> tuple[Subj
     with untouched(WIDE):
         copy = built(made, factory, WIDE, inputs)
         state = Tensors(copy).arrays()
-        subject = Subject(raised(copy), state, True)
-        subject.tensors.settle(state)
+        raised(copy)
+        plain = settled(copy, state)
+        subject = Subject(copy, state, True, _plainly(plain))
     try:
         found = _tried(subject, inputs)
     except InputError as error:
@@ -227,6 +237,11 @@ def _precise(made: nn.Module | None, factory: Any, inputs: Inputs) -> tuple[Subj
     if subject.narrow:
         return None, f"there is float32 at {subject.narrow} of the PyTorch model, also where its weights are float64"
     return found, ""
+
+
+def _plainly(names: list[str]) -> str:
+    told = "computed from other tensors in the PyTorch model, but compared and trained here as a plain weight"
+    return f"{', '.join(names)}: {told}" if names else ""
 
 
 def _tried(subject: Subject, inputs: Inputs) -> Subject:

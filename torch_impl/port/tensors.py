@@ -100,12 +100,6 @@ class Tensors(Mapping[str, Place]):
             place = self._places[name]
             place.set(torch.tensor(array).to(place.get().dtype))
 
-    def settle(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Let what is computed come to these numbers, as it did before all was raised to another precision."""
-        for name, place in self._places.items():
-            if place.computed:
-                place.set(torch.tensor(arrays[name]).to(place.get().dtype))
-
 
 @contextlib.contextmanager
 def kept(module: nn.Module | None, weights: bool = False) -> Iterator[None]:

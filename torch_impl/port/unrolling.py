@@ -55,14 +55,14 @@ def unrolled(module: nn.RNNBase, path: str, args: tuple[Any, ...], outputs: list
             inner = _single(module, x.shape[-1], f"_l{number}{direction}")
             target = Backwards(inner) if direction else inner
             result, state = target(x)
-            name = f"{path}.l{number}{direction.replace('_', '.')}"
+            name = f"{path}.l{number}{direction.replace('_', '.')}".lstrip(".")
             states = tuple(state) if isinstance(state, tuple) else (state,)
             found.append(Part(name, name, target, (x,), (result, *states), target, backwards=bool(direction)))
             made.append(result)
         x = made[0]
         if len(made) == 2:
             x = torch.cat(made, -1)
-            found.append(Part(f"{path}.l{number}:cat", "", _joined, (made,), (x,), None, "cat"))
+            found.append(Part(f"{path}.l{number}:cat".lstrip("."), "", _joined, (made,), (x,), None, "cat"))
     found[-1].outputs = (outputs[0], *found[-1].outputs[1:])
     return found
 

@@ -11,6 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ...core import compare
+from ...core.verdict import Verdict
+
 
 def tensors_in(tree: Any) -> list[Tensor]:
     """The tensors of nested tuples, lists, mappings and dataclasses, in their order."""
@@ -88,6 +91,15 @@ def array_of(tensor: Tensor) -> NDArray[Any]:
         held = held.float()
     array: NDArray[Any] = np.array(held.numpy())
     return array
+
+
+def alike(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors are the same but for rounding in the last places of the largest number."""
+    first, second = array_of(one), array_of(other)
+    if first.shape != second.shape or first.dtype != second.dtype:
+        return False
+    unit = float(np.spacing(np.max(np.abs(second)))) if second.size else 0.0
+    return compare.pair("", first, second, unit).verdict is Verdict.EQUAL
 
 
 class Seen:
