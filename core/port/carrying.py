@@ -24,10 +24,11 @@ def carried(
     of it into the first and zeros into the others. Tensors that no match names are left out; what a match leaves of a
     tensor is as it is in `target`.
 
-    Raises StateError for a tensor that is missing on either side or does not have the match's shape, and where numbers
-    are too large for the target's type.
+    Raises StateError for a tensor that is missing on either side or does not have the match's shape, where numbers are
+    too large for the target's type, and where one tensor of the target would hold two weights that differ.
     """
     found: Arrays = {}
+    written: dict[tuple[str, tuple[tuple[str, int], ...]], str] = {}
     for match in mapping.matches:
         pieces = match.torch if to == "torch" else match.keras
         whole = canonical(match, source, "keras" if to == "torch" else "torch")
@@ -37,7 +38,14 @@ def carried(
             if piece.tensor not in found:
                 found[piece.tensor] = np.array(target[piece.tensor], order="C")
             part = whole if number == 0 else np.zeros_like(whole)
+            before = found[piece.tensor].copy() if (piece.tensor, piece.pick) in written else None
             _put(match, piece, found[piece.tensor], part)
+            if before is not None and not np.array_equal(before, found[piece.tensor], equal_nan=True):
+                raise StateError(
+                    f"{piece.tensor} would hold both {written[piece.tensor, piece.pick]} and {match.name}, whose numbers "
+                    "differ; the target has one tensor for both"
+                )
+            written[piece.tensor, piece.pick] = match.name
     return found
 
 

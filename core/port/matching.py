@@ -85,7 +85,7 @@ class _Matcher:
         self.prints: dict[tuple[str, Slot], int] = {}
         self.matches: list[Match] = []
         self.settled: list[str] = []
-        self.ignored = self._ignored(ignore)
+        self.ignored = self._ignored(ignore, given.ignored if given else {})
         self.layers = {side: subject.layers for side, subject in self.subjects.items()}
         self._drop(lambda side, slot: all(piece.tensor in self.ignored[side] for piece in slot.pieces))
         if given:
@@ -105,7 +105,7 @@ class _Matcher:
         for key in (_kind, _sizes):
             units = self._pair(units, key, lambda pair: CUSTOM in (pair.torch.layer.role, pair.keras.layer.role))
         self._complain(units)
-        order = {slot: place for place, slot in enumerate(self._places())}
+        order = {name: place for place, name in enumerate(self.states["torch"])}
         self.matches.sort(key=lambda one: order.get(one.torch[0].tensor, len(order)))
         ignored = {side: tuple(sorted(names)) for side, names in self.ignored.items() if names}
         return WeightMapping(tuple(self.matches), ignored, tuple(dict.fromkeys(self.settled)))
@@ -201,7 +201,7 @@ class _Matcher:
                 ours[name].trainable,
             )  # fmt: skip
             del ours[name], theirs[other]
-            if not any(one.torch == other.torch and one.keras == other.keras for other in self.matches):
+            if _places(one) not in map(_places, self.matches):  # one tensor of two tied layers on both sides
                 self.matches.append(one)
         return {"torch": ours, "keras": theirs}
 
@@ -253,7 +253,7 @@ class _Matcher:
             self.prints[side, slot] = 0 if is_constant(whole) else fingerprint(whole)
         return self.prints[side, slot]
 
-    def _ignored(self, patterns: tuple[str, ...]) -> dict[str, set[str]]:
+    def _ignored(self, patterns: tuple[str, ...], stated: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
         found: dict[str, set[str]] = {
             side: {name for name in state if any(fnmatchcase(name, pattern) for pattern in patterns)}
             for side, state in self.states.items()
@@ -262,6 +262,14 @@ class _Matcher:
         for pattern in patterns:
             if not any(fnmatchcase(name, pattern) for name in names):
                 raise StateError(f"ignore={pattern!r} names no tensor of either model{nearest(pattern, names)}")
+        for side, left in stated.items():
+            for name in left:
+                if name not in self.states[side]:
+                    raise StateError(
+                        f"map leaves {name} out, which the {NAMES[side]} model does not have"
+                        f"{nearest(name, self.states[side])}"
+                    )
+            found[side] |= set(left)
         return found
 
     def _drop(self, gone: Callable[[str, Slot], bool]) -> None:
@@ -290,8 +298,9 @@ class _Matcher:
         if any(lost.values()):
             raise unmatched(lost)
 
-    def _places(self) -> list[str]:
-        return list(self.states["torch"])
+
+def _places(match: Match) -> list[tuple[str, tuple[tuple[str, int], ...]]]:
+    return [(piece.tensor, piece.pick) for piece in (*match.torch, *match.keras)]
 
 
 def _exact(unit: Unit) -> Key:
