@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from .errors import CheckpointError
+from .files.safetensors import unique
 
 INDEX = ".index.json"
 CONFIG = "config.json"
@@ -36,7 +38,7 @@ def shards_of(index: Path) -> dict[str, list[str]]:
 
     Raises CheckpointError where the index is damaged, names a file elsewhere, or one that is not there.
     """
-    held = json_of(index)
+    held = json_of(index, unique)
     listed = held.get("weight_map") if isinstance(held, dict) else None
     if not isinstance(listed, dict) or not listed or not all(isinstance(file, str) for file in listed.values()):
         raise CheckpointError(f"{index} is no index of shards: it has no weight_map of names; nothing was loaded")
@@ -95,9 +97,9 @@ def _sentence_head(folder: Path) -> str | None:
     return f"{'unit_' if len(modules) == len(SENTENCES) else ''}{mode.removesuffix('_tokens')}"
 
 
-def json_of(path: Path) -> Any:
-    """What a JSON file holds. Raises CheckpointError where it cannot be read."""
+def json_of(path: Path, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """What a JSON file holds, `pairs` making each object of it. Raises CheckpointError where it cannot be read."""
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(path.read_bytes(), object_pairs_hook=pairs)
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is not readable JSON ({error}); nothing was loaded") from error

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import functools
 import io
+import lzma
 import math
 import re
 import shutil
 import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,19 +24,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CheckpointError
-from .stored import CODES, PLAIN, Held, Mapped, Stored, sound
+from .stored import CODES, PLAIN, Held, Mapped, Stored, reason, sound
 
 FORM, LEGACY, ARCHIVE = "weights.h5", "h5", "keras"
 MAGIC = b"\x89HDF\r\n\x1a\n"
 INSIDE = "model.weights.h5"  # the member of a .keras archive that holds the weights
 WHOLE_MODEL, LAYERS, WEIGHTS = "model_weights", "layer_names", "weight_names"
 ROOM = 60_000  # bytes of one attribute, of which HDF5 takes less than 64 KiB
-EXPANSION = 1100  # no compression of HDF5's does better
-PACKED = 100
+PACKED = 100  # times; zeros alone are packed more tightly
 SMALL = 1 << 26
 # What h5py and zipfile raise for a damaged file, or for one of another making.
 UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, OverflowError,
-              NotImplementedError, EOFError, struct.error, zipfile.BadZipFile)  # fmt: skip
+              NotImplementedError, EOFError, struct.error, zipfile.BadZipFile, zlib.error, lzma.LZMAError)  # fmt: skip
 
 
 def read(path: Path) -> Held:
@@ -54,8 +55,7 @@ def read(path: Path) -> Held:
     except UNREADABLE as error:
         if isinstance(error, CheckpointError):
             raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path} is not a readable Keras file ({reason}); nothing was read") from error
+        raise CheckpointError(f"{path} is not a readable Keras file ({reason(error)}); nothing was read") from error
     return Held(label, LEGACY if legacy else FORM if source == path else ARCHIVE, tensors, {}, [mapped])
 
 
@@ -149,7 +149,7 @@ def _stored(name: str, dataset: Any, mapped: Mapped, base: int, path: Path) -> S
     if code is None or shape is None:
         raise CheckpointError(f"{path}: {name} is no array of numbers; nothing was read")
     size, kept = math.prod(shape) * CODES[code].itemsize, dataset.id.get_storage_size()
-    if size > max(SMALL, EXPANSION * kept):
+    if size > max(SMALL, PACKED * kept):
         raise CheckpointError(
             f"{path}: {name} says that it has {size:,} bytes, and {kept:,} of them are there; nothing was read"
         )
@@ -168,7 +168,7 @@ def _chunked(dataset: Any, code: str, path: Path) -> NDArray[Any]:
     try:
         held = np.asarray(dataset[()])
     except UNREADABLE as error:
-        raise CheckpointError(f"{path} is damaged at {dataset.name} ({error}); nothing was written") from error
+        raise CheckpointError(f"{path} is damaged at {dataset.name} ({reason(error)}); nothing was written") from error
     return held.view(CODES[code]) if code in ("BF16", "BOOL") else held.astype(CODES[code], copy=False)
 
 

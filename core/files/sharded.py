@@ -10,6 +10,7 @@ from .. import shards
 from ..errors import CheckpointError
 from .hdf5 import FORM as KERAS
 from .planned import Planned
+from .safetensors import unique
 from .stored import Held, Stored
 
 KERAS_INDEX = ".weights.json"
@@ -50,7 +51,7 @@ def _below(part: Held, group: str) -> dict[str, Stored]:
 
 
 def _keras(index: Path) -> dict[str, list[str]]:
-    held = shards.json_of(index)
+    held = shards.json_of(index, unique)
     listed = held.get("weight_map") if isinstance(held, dict) else None
     if not isinstance(listed, dict) or not listed:
         raise CheckpointError(f"{index} is no index of shards: it has no weight_map of names; nothing was read")

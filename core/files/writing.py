@@ -63,6 +63,8 @@ def check(target: Files, force: bool) -> None:
     for path in target.paths:
         try:
             real = Path(os.path.realpath(path))
+            if real.is_symlink():  # after every link has been followed
+                raise CheckpointError(f"{path} is a link that leads back to itself, so nothing was written; remove it")
             if real.exists() and not real.is_file():
                 raise CheckpointError(f"{path} is not an ordinary file, so nothing was written; choose another name")
             if real.exists() and not force:
