@@ -11,6 +11,7 @@ import numpy as np
 from diglot.core.noise import generator
 from diglot.core.port.causes import between, cause
 from diglot.core.port.formulas.activations import FIXED
+from diglot.core.port.formulas.attention import attended
 from diglot.core.port.formulas.found import digits
 from diglot.core.port.layer import Step
 from diglot.core.port.replaying import Agreement
@@ -277,6 +278,29 @@ class Between(unittest.TestCase):
         found = between({"scores": SCORES}, SCORES + MASK, SCORES + np.maximum(MASK, -1e9).T)
         assert found is not None
         self.assertIn("the future masked, and Keras `scores` with the past masked", found.text)
+
+    @parameterized.expand([("packed",), ("apart",)])
+    def test_attention_in_heads(self, kind: str) -> None:
+        packed = draw(2, 5, 18, name="qkv")
+        q, k, v = (part.reshape(2, 5, 3, 2).swapaxes(1, 2) for part in np.split(packed, 3, -1))
+
+        def mixed(scale: float, causal: bool, key: Array = k, value: Array = v) -> Array:
+            blocked = np.triu(np.ones((5, 5), bool), 1) if causal else None
+            return attended(q, key, value, scale, blocked).swapaxes(1, 2).reshape(2, 5, 6)
+
+        names = dict(zip(("q", "k", "v"), np.split(packed, 3, -1), strict=True))
+        before = {"hidden": draw(2, 5, 6, name="h"), **({"qkv": packed} if kind == "packed" else names)}
+        found = between(before, mixed(2**-0.5, True), mixed(2**-0.5, False))
+        assert found is not None
+        head = "attention of 3 heads with scale 1 / sqrt(2)"
+        of = "`qkv`" if kind == "packed" else "`q`, `k`, `v`"
+        wanted = f"PyTorch passes on {head}, causal, of {of}, and Keras {head}, every place seen, of {of}"
+        self.assertIn(wanted, found.text)
+        found = between(before, mixed(2**-0.5, True), mixed(1.0, True, v, k))
+        assert found is not None
+        self.assertIn(
+            "and Keras attention of 3 heads with no scale, causal, its parts taken as query, value, key", found.text
+        )
 
     def test_nothing_is_claimed_of_noise(self) -> None:
         self.assertIsNone(between(BEFORE, draw(3, 6, 8, name="o"), draw(3, 6, 8, name="p")))

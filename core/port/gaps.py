@@ -11,6 +11,7 @@ import numpy as np
 from .. import verdict
 from .evidence import Array, Cause, told
 from .formulas.activations import activation, scaling
+from .formulas.attention import headed
 from .formulas.combining import combining
 from .formulas.found import Found, axes_names, digits, explains, factor, sample, settled
 from .formulas.masking import masking
@@ -125,6 +126,11 @@ def expressed(earlier: Sequence[tuple[str, Array]], target: Array, least: float)
         for found in _fitting((one, other), target, least):
             if "alone" not in found.name:
                 yield Expressed(found.digits, (first, second), found)
+    for count, near in ((1, 6), (3, 4)):
+        for several in itertools.combinations(earlier[:near], count):
+            names = tuple(name for name, _ in reversed(several))
+            for found in identified([array for _, array in reversed(several)], target, {}, least, (headed,)):
+                yield Expressed(found.digits, names, found)
     for three in itertools.combinations(earlier[:5], 3):
         for found in _fitting([array for _, array in three], target, least):
             if all(f"{{{number}}}" in found.phrase for number in range(3)):

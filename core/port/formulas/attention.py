@@ -49,7 +49,14 @@ def attention(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Arra
 
 
 def _grid(
-    query: Array, key: Array, value: Array, y: Array, masks: Sequence[Array], words: str, batch: int
+    query: Array,
+    key: Array,
+    value: Array,
+    y: Array,
+    masks: Sequence[Array],
+    words: str,
+    batch: int,
+    what: str = "attention",
 ) -> Iterator[Found]:
     depth, scores = query.shape[-1], (batch, *query.shape[1:-1], key.shape[-2])
     heads = query.shape[1] if query.ndim == 4 else 1
@@ -70,10 +77,66 @@ def _grid(
             if made.shape == y.shape and np.isfinite(made).all():
                 yield Found(
                     "attention",
-                    f"attention with {told}{hidden}{over}{words}",
+                    f"{what} with {told}{hidden}{over}{words}",
                     digits(made, y),
                     "{0} attended with " + told,
                 )
+
+
+def headed(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Array]) -> Iterator[Found]:
+    """Which attention in several heads gives (batch, time, channels), or this split into heads.
+
+    The inputs are query, key and value in any order, (batch, time, channels) each, or one array that holds all three.
+    """
+    y = np.asarray(output, np.float64)
+    if y.ndim not in (3, 4) or any(array.ndim != 3 or array.dtype.kind != "f" for array in inputs):
+        return
+    width = y.shape[-1] if y.ndim == 3 else y.shape[1] * y.shape[-1] if y.shape[2] == inputs[0].shape[1] else 0
+    packed = len(inputs) == 1 and inputs[0].shape[-1] == 3 * width
+    apart = len(inputs) == 3 and all(array.shape[-1] == width for array in inputs)
+    if not width or not (packed or apart):
+        return
+    if y.ndim == 4:
+        counts = [y.shape[1]]
+        y = y.swapaxes(1, 2).reshape(len(y), -1, width)
+    else:
+        counts = [count for count in range(1, min(width, 64) + 1) if width % count == 0]
+    for count in counts:
+        for words, three in _threes(inputs, count):
+            shapes = [array.shape for array in three]
+            if shapes[1] != shapes[2] or shapes[0][2] != y.shape[1]:
+                continue
+            split = y[:1].reshape(1, y.shape[1], count, -1).swapaxes(1, 2)
+            for found in _grid(three[0], three[1], three[2], split, (), words, 1, f"attention of {count} heads"):
+                names = ", ".join(f"{{{place}}}" for place in range(len(inputs)))
+                yield Found("attention", found.name, found.digits, f"{found.name}, of {names}")
+
+
+PARTS = ("query", "key", "value")
+
+
+def _threes(inputs: Sequence[Array], count: int) -> Iterator[tuple[str, tuple[Array, Array, Array]]]:
+    """Query, key and value of the first sample, (1, heads, time, depth) each, as they may be meant."""
+    for order in itertools.permutations(range(3)):
+        told = (
+            ""
+            if order == (0, 1, 2)
+            else f", its parts taken as {', '.join(PARTS[order.index(place)] for place in range(3))}"
+        )
+        if len(inputs) == 3:
+            one, two, three = (_split(inputs[place][:1], count) for place in order)
+            yield told, (one, two, three)
+            continue
+        whole = np.asarray(inputs[0][:1], np.float64)
+        one, two, three = (_split(np.split(whole, 3, -1)[place], count) for place in order)
+        yield told, (one, two, three)
+        if count > 1:
+            mixed = whole.reshape(1, whole.shape[1], count, 3, -1).transpose(3, 0, 2, 1, 4)
+            yield f"{told}, head by head", (mixed[order[0]], mixed[order[1]], mixed[order[2]])
+
+
+def _split(x: Array, count: int) -> Array:
+    return np.asarray(x, np.float64).reshape(*x.shape[:-1], count, -1).swapaxes(1, 2)
 
 
 def _blockings(scores: tuple[int, ...], masks: Sequence[Array], batch: int) -> Iterator[tuple[str, Array | None]]:
