@@ -60,7 +60,8 @@ class Search:
         if not replaying.possible:
             return []
         try:
-            return replaying.compared(training=training)
+            found = replaying.compared(training=training)
+            return found if replaying.output is not None or self.parted(index) else []
         except DiglotError as error:
             self.failed[index] = str(error)
             return []

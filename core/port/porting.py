@@ -23,6 +23,7 @@ from .mapping import Match, WeightMapping
 from .roles import MOVING
 from .subject import Subject
 
+PASSING = MOVING | {"zero_pad", "pad", "crop"}
 CHAIN = 4  # steps at most that are looked behind
 CHANGE = 0.01  # by which part of their length the weights move in one training step
 
@@ -61,6 +62,8 @@ class Porting(Measured):
         self.outputs: list[Output] = []
         self.pairs: list[Paired] = []
         self.layouts: dict[str, Layout | None] = {}
+        self._orders: dict[int, list[int]] = {}
+        self._made: dict[tuple[int, int], int] = {}
 
     def share(self, states: Mapping[str, Arrays]) -> None:
         """Give both sides their states, which are the same numbers."""
@@ -123,11 +126,15 @@ class Porting(Measured):
         own = list(SIDES).index(side)
         steps = self.traces[side].steps
         taken = {pair.places[own] for pair in self.pairs}
-        made = {id(step.outputs[0]): place for place, step in enumerate(steps) if step.outputs and place not in taken}
+        made = {
+            id(step.outputs[0]): place
+            for place, step in reversed(list(enumerate(steps)))
+            if step.outputs and place not in taken and step.role not in (BLOCK, CUSTOM)
+        }
         found: list[tuple[tuple[int, int], tuple[int, ...]]] = [(source, ())]
         while len(found) <= CHAIN:
             before = made.get(id(self._at(side, found[-1][0])))
-            if before is None or not steps[before].inputs or steps[before].role not in (*MOVING, "zero_pad"):
+            if before is None or not steps[before].inputs or steps[before].role not in PASSING:
                 break
             found.append(((before, 0), (before, *found[-1][1])))
         return found
@@ -153,8 +160,12 @@ class Porting(Measured):
         found: list[tuple[int, ...]] = [(place,)]
         while len(found) <= CHAIN:
             made = steps[found[-1][-1]].outputs[0]
-            users = [i for i, step in enumerate(steps) if i > place and any(made is one for one in step.inputs[:1])]
-            if len(users) != 1 or users[0] in taken or steps[users[0]].role not in (*MOVING, "zero_pad", "crop"):
+            users = [
+                i
+                for i, step in enumerate(steps)
+                if i > place and step.role not in (BLOCK, CUSTOM) and any(made is one for one in step.inputs[:1])
+            ]
+            if len(users) != 1 or users[0] in taken or steps[users[0]].role not in PASSING:
                 break
             found.append((*found[-1], users[0]))
         return found
@@ -193,6 +204,11 @@ class Porting(Measured):
 
     def order(self, index: int) -> list[int]:
         """PyTorch's arguments in the order of Keras's: a sum may have its terms the other way round."""
+        if index not in self._orders:
+            self._orders[index] = self._ordered(index)
+        return self._orders[index]
+
+    def _ordered(self, index: int) -> list[int]:
         pair = self.pairs[index]
         one, other = self._sources(index)
         places = list(range(len(one)))
@@ -243,12 +259,12 @@ class Porting(Measured):
 
     def known(self, index: int, place: int) -> int | None:
         """The pair of steps whose result this argument is on both sides, if there is one."""
+        if not self._made:
+            for other in range(len(self.pairs)):
+                one, two = self.results(other)
+                self._made[id(one), id(two)] = other
         ours, theirs = self.arguments(index)
-        for other in range(len(self.pairs)):
-            made = self.results(other)
-            if ours[place] is made[0] and theirs[place] is made[1]:
-                return other
-        return None
+        return self._made.get((id(ours[place]), id(theirs[place])))
 
     def leads_to(self, index: int) -> set[int]:
         """The pairs whose steps, in PyTorch, are given what this one gave, or what came of it."""
