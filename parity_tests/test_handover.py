@@ -38,8 +38,8 @@ class GoingOn(Double):
         self.assert_equal(training)
 
     @parameterized.expand([
-        ("sgd", "torch"), ("nesterov", "keras"), ("our_adam", "keras"), ("our_adamw", "torch"), ("our_rmsprop", "torch"),
-        ("our_rmsprop", "keras"), ("our_adafactor", "torch"), ("our_adafactor", "keras"),
+        ("sgd", "torch"), ("nesterov", "keras"), ("our_adam", "keras"), ("our_adamw", "torch"),
+        ("our_rmsprop", "torch"), ("our_rmsprop", "keras"), ("our_adafactor", "torch"), ("our_adafactor", "keras"),
     ])  # fmt: skip
     def test_an_lstm_goes_on(self, name: str, begins: str) -> None:
         training = Training("words", CASES[name])
