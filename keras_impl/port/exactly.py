@@ -70,7 +70,7 @@ def _patches() -> list[Patch]:
     found = [(tf, "cast", _cast), (math_ops, "cast", _cast), (nn, "leaky_relu", _leaky_relu),
              (tf.nn, "leaky_relu", _leaky_relu_tf)]  # fmt: skip
     found += [(image, "resize", _resize), (tf.image, "resize", _resize_tf)]
-    found += [(tf, name, functools.partial(_made, place)) for name, place in MAKERS.items()]
+    found += [(tf, name, functools.partial(_made, name)) for name in MAKERS]
     found += [(tf, name, _unary) for name in UNARY] + [(tf.math, name, _unary) for name in UNARY_MATH]
     return [(holder, name, functools.partial(_where_active, change)) for holder, name, change in found]
 
@@ -136,21 +136,29 @@ def _size(size: Any) -> tuple[int, ...]:
 
 # Functions of TensorFlow that make tensors, and the position of their type among the arguments.
 MAKERS = {"constant": 1, "convert_to_tensor": 1, "zeros": 1, "ones": 1, "eye": 3, "one_hot": 5, "range": 3}
+DEFAULTING = frozenset({"zeros", "ones", "eye", "one_hot"})  # to float32
 # Functions of one number, which make a tensor of a Python float.
 UNARY = ("sqrt", "exp", "abs", "square", "sin", "cos", "tanh", "sigmoid")
 UNARY_MATH = (*UNARY, "rsqrt", "log", "erf", "log1p")
 
 
-def _made(place: int, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def _made(maker: str, original: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    place = MAKERS[maker]
     given = args[place] if len(args) > place else kwargs.get("dtype")
     if given is not None:
         kwargs = {**kwargs, "dtype": wide(given)}
         return original(*args[:place], *args[place + 1 :], **kwargs) if len(args) > place else original(*args, **kwargs)
+    if (maker in DEFAULTING and "on_value" not in kwargs) or (maker == "range" and any(map(_is_plain, args))):
+        return original(*args, **{**kwargs, "dtype": tf.float64})
     made = original(*args, **kwargs)
-    if made.dtype not in NARROW or (original.__name__.startswith("con") and args and tf.is_tensor(args[0])):
+    if made.dtype not in NARROW or not args or tf.is_tensor(args[0]):
         return made
     return original(*args, **{**kwargs, "dtype": tf.float64})
 
 
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, float)
+
+
 def _unary(original: Callable[..., Any], x: Any, *args: Any, **kwargs: Any) -> Any:
-    return original(tf.constant(x, tf.float64) if isinstance(x, float) else x, *args, **kwargs)
+    return original(tf.constant(x, tf.float64) if _is_plain(x) else x, *args, **kwargs)

@@ -15,6 +15,8 @@ import keras
 import tensorflow as tf
 from keras.src.saving import saving_lib
 
+from .untouched import untouched
+
 # Keras's own bookkeeping, which holds the same layers again, or what is no part of the network.
 BOOKKEEPING = frozenset({
     "_layers", "_metrics", "_tracker", "_functional", "_inbound_nodes", "_outbound_nodes", "_operations", "_nodes",
@@ -45,7 +47,7 @@ def named(model: Any) -> Names:
     """Every layer, variable and alias of a built model."""
     found = Names()
     _visit(model, "", found)
-    places = _places(model)
+    places = _places(model, found)
     found.stored = {name: places.get(id(variable), "") for name, variable in found.variables.items()}
     return found
 
@@ -156,7 +158,8 @@ class _Places(saving_lib.H5IOStore):
         self.found.setdefault(id(value), f"{self.path}/vars/{key}" if self.path else f"vars/{key}")
 
 
-def _places(model: Any) -> dict[int, str]:
+def _places(model: Any, found: Names) -> dict[int, str]:
     store = _Places()
-    saving_lib._save_state(model, store, None, "", set())
+    with untouched(found.layers.values()):  # Keras reads every attribute, and some of them are made by that
+        saving_lib._save_state(model, store, None, "", set())
     return store.found

@@ -76,7 +76,7 @@ class Recorder:
         weights = {id(tensor): self.ours[id(tensor)] for tensor in given if id(tensor) in self.ours}
         if told == "take" and id(given[0]) in weights:
             role = "embedding"
-        if role not in MOVING and not any(map(is_float, out)):
+        if not any(map(is_float, out)) and (role not in MOVING or id(given[0]) not in self.arrays):
             return result
         weights = weights if role in GIVEN and len(weights) < len(given) else {}
         layer = next((self.names.owners[name] for name in weights.values()), "")
@@ -118,6 +118,8 @@ class Recorder:
         return self._block(original, layer, path, args, kwargs)
 
     def _block(self, original: Callable[..., Any], layer: Any, path: str, args: Any, kwargs: Any) -> Any:
+        for tensor in tensors((args, kwargs)):
+            self.array(tensor)
         self.path.append(path)
         try:
             result = original(layer, *args, **kwargs)

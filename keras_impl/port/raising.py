@@ -23,6 +23,7 @@ from . import computable
 from .exactly import exactly, narrowed, wide
 from .naming import BOOKKEEPING, Names
 from .patching import patched
+from .untouched import untouched
 
 Change = tuple[dict[str, Any], str, Any]
 NARROW = (np.dtype("float16"), np.dtype("float32"))
@@ -92,33 +93,22 @@ class Raised:
     @contextlib.contextmanager
     def alive(self, training: bool = False) -> Iterator[None]:
         """The model computes with our weights; afterwards it and all that its layers hold is the user's again."""
-        owners = [vars(layer) for layer in (*self.layers, *self.inner)]
-        before = [(held, dict(held)) for held in owners]
-        losses = [(held["_losses"], list(held["_losses"])) for held in owners if "_losses" in held]
-        seeds = [(seed.state, seed.state.numpy()) for layer in self.layers for seed in layer._seed_generators]
+        layers = (*self.layers, *self.inner)
         changed = [(held, key, held[key]) for held, key, _ in self.changes]
         eager = tf.config.functions_run_eagerly()
-        try:
-            tf.config.run_functions_eagerly(True)
-            for held, key, new in self.changes:
-                held[key] = new
-            if training:
-                for held in owners:
+        with untouched(layers), patched("computable", computable.patches):
+            try:
+                tf.config.run_functions_eagerly(True)
+                for held, key, new in self.changes:
+                    held[key] = new
+                for held in map(vars, layers) if training else ():
                     held.update({key: 0.0 for key in ("rate", "stddev") if _draws(held, key)})
-            with patched("computable", computable.patches), exactly() if self.precise else contextlib.nullcontext():
-                yield
-        finally:
-            tf.config.run_functions_eagerly(eager)
-            for held, key, old in changed:
-                held[key] = old
-            for held, contents in before:
-                for key in [key for key in held if key not in contents]:
-                    del held[key]
-                held.update(contents)
-            for held_losses, contents in losses:
-                held_losses[:] = contents
-            for state, value in seeds:
-                state.assign(value)
+                with exactly() if self.precise else contextlib.nullcontext():
+                    yield
+            finally:
+                tf.config.run_functions_eagerly(eager)
+                for held, key, old in changed:
+                    held[key] = old
 
     def values(self, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
         """These weights as they stand, or all of them."""
