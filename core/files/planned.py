@@ -14,7 +14,7 @@ from .layering import lay
 from .stored import CODES
 
 Array = NDArray[Any]
-SLAB = 1 << 25  # bytes that are laid out together, while those before them are written
+SLAB = 1 << 24  # bytes that are laid out together, while those before them are written
 
 
 @dataclass(frozen=True, eq=False)

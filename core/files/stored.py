@@ -26,6 +26,7 @@ PLAIN = {dtype: code for code, dtype in CODES.items() if code not in ("BF16", "F
 FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
 AXES = 32
 LARGEST = 2**62
+LINE = 120
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +113,13 @@ class Mapped:
         """Give the pages back; they are read again when they are looked at again."""
         if self.memory is not None and hasattr(mmap, "MADV_DONTNEED"):
             self.memory.madvise(mmap.MADV_DONTNEED)
+
+
+def reason(error: BaseException) -> str:
+    """What an exception says, in a line that is not too long for a sentence."""
+    lines = str(error).splitlines()
+    text = lines[0] if lines and lines[0].strip() else type(error).__name__
+    return text if len(text) <= LINE else f"{text[:LINE]}…"
 
 
 def sound(shape: object) -> tuple[int, ...] | None:

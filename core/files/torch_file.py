@@ -13,7 +13,7 @@ from ..errors import CheckpointError
 from . import pickled
 from .hdf5 import UNREADABLE, data_offset
 from .pickled import Tensor
-from .stored import CODES, Held, Mapped, Stored, sound
+from .stored import CODES, Held, Mapped, Stored, reason, sound
 
 FORM = "pt"
 WRAPPERS = ("state_dict", "model", "model_state_dict")
@@ -61,8 +61,7 @@ def read(path: Path) -> Held:
     except CheckpointError:
         raise
     except Exception as error:  # a damaged pickle makes the unpickler raise whatever its parts do
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path} is not a readable PyTorch file ({reason}); nothing was read") from error
+        raise CheckpointError(f"{path} is not a readable PyTorch file ({reason(error)}); nothing was read") from error
     return Held(f"the weights in {path}", FORM, found, {}, [mapped])
 
 
