@@ -292,7 +292,7 @@ class Steps(unittest.TestCase):
         names = [step.name for step in trace.steps]
         self.assertEqual(
             names[:6],
-            ["inner.l0", "inner.l0.reverse", "inner.l0:cat", "inner.l1", "inner.l1.reverse", "inner.l1:cat"],
+            ["inner.l0", "inner.l0_reverse", "inner.l0:cat", "inner.l1", "inner.l1_reverse", "inner.l1:cat"],
         )
         self.assertEqual([layer.name for layer in found.layers], [name for name in names[:6] if ":" not in name])
         alone = found.replay(trace.steps[1], [x], np.ones((2, 5, 4)))

@@ -168,7 +168,7 @@ def as_they_are(given: Inputs) -> Inputs:
 READER = Pair("sentiment", Sentiment, sentiment, lambda rng: [rng.integers(0, 11, (3, 6))], load_sentiment)
 TAGGER = Pair("tagger", Tagger, tagger, frames(7), load_tagger, torch_inputs=as_they_are)
 STACKED = Pair("stacked LSTM", Stacked, TwoLayers, frames(5), load_stacked, torch_inputs=as_they_are, by="transfer")
-LSTM, GRU = "rnn|rnn.l0|reader", "gru|gru.l0|gru.l0.reverse|both_ways|both_ways/forward_gru|both_ways/backward_gru"
+LSTM, GRU = "rnn|rnn.l0|reader", "gru|gru.l0|gru.l0_reverse|both_ways|both_ways/forward_gru|both_ways/backward_gru"
 GRU += "|both_ways/forward|both_ways/backward|both_ways/forward_layer|both_ways/backward_layer"
 
 PAIRS = (

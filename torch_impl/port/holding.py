@@ -188,5 +188,5 @@ def stacked(held: Holder, role: str) -> Iterator[Layer]:
         refused = "its hidden state is projected (proj_size), which no recurrent layer of Keras does"
     for number in range(module.num_layers):
         for direction in ("", "_reverse")[: 2 if module.bidirectional else 1]:
-            name = f"{held.path}.l{number}{direction.replace('_', '.')}".lstrip(".")
+            name = f"{held.path}.l{number}{direction}".lstrip(".")
             yield Layer(name, role, tuple(recurrent(held, role, f"_l{number}{direction}")), {}, refused)

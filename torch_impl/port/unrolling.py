@@ -55,7 +55,7 @@ def unrolled(module: nn.RNNBase, path: str, args: tuple[Any, ...], outputs: list
             inner = _single(module, x.shape[-1], f"_l{number}{direction}")
             target = Backwards(inner) if direction else inner
             result, state = target(x)
-            name = f"{path}.l{number}{direction.replace('_', '.')}".lstrip(".")
+            name = f"{path}.l{number}{direction}".lstrip(".")
             states = tuple(state) if isinstance(state, tuple) else (state,)
             found.append(Part(name, name, target, (x,), (result, *states), target, backwards=bool(direction)))
             made.append(result)
