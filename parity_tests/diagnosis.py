@@ -30,6 +30,11 @@ from .ported.weights import randomise
 
 PAGE = Path(__file__).parent.parent / "docs" / "diagnosis.md"
 GOALS = {"caught": 1.0, "right layer": 0.95, "right cause": 0.8}
+# What a cause says of anything: where it was seen, and that it is not known better.
+VAGUE = (
+    r"\((given the same|what reaches|the output).*\)|what other operations made of it|"
+    r"one is missing on one side, or layers are swapped|though every layer before agrees"
+)
 WIDE = 200  # columns of the table where the output is a file
 
 
@@ -62,9 +67,10 @@ class Diagnosis:
 
     @property
     def right_cause(self) -> bool:
-        """Whether the cause holds a word that it must."""
+        """Whether the cause holds a word that it must, other than in names, unless the word is one itself."""
         told = f"{self.cause} {self.refused}".lower()
-        return self.caught and any(word.lower() in told for word in self.pair.cause)
+        plain = re.sub(VAGUE, "", re.sub(r"`[^`]*`", "", told))
+        return self.caught and any(word.lower() in (told if "`" in word else plain) for word in self.pair.cause)
 
     @property
     def right(self) -> bool:

@@ -190,7 +190,7 @@ PAIRS = (
     ENCODER.but(
         "normalisation first",
         SECOND,
-        "order|norm|before|input",
+        "order|swapped|before|lacks|normalis",
         keras=lambda: TextEncoder(second={"mistake": "norm first"}),
     ),
     ENCODER.but(
@@ -225,7 +225,7 @@ PAIRS = (
     BERT.but(
         "query and key swapped",
         "attn|attn.to_q|attn.to_k|attention",
-        "swapped|weight|query|key",
+        "swapped|query, value, key|key, query",
         load=load_swapped_query_and_key,
     ),
 )

@@ -272,7 +272,7 @@ PAIRS = (
     ENCODER.but(
         "outputs swapped",
         "mu|logvar|z_mean|z_log_var|:clamp#0",
-        "swapped|order|output",
+        "swapped|order|`logvar",
         keras=lambda: encoder(swapped=True),
     ),
     ENCODER.but("leaky slope", "trunk.2|hidden_act", "slope", keras=lambda: encoder(slope=0.3), by="factories"),

@@ -149,7 +149,7 @@ PAIRS = (
     GATED.but(
         "gate on the other branch",
         ":mul#0|:multiply#0|:silu#0",
-        "swapped|order|branch|input|silu",
+        "swapped|order|silu",
         keras=lambda: FeedForward(mistake="other branch"),
     ),
     GATED.but(

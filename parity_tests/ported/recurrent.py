@@ -174,8 +174,8 @@ GRU += "|both_ways/forward|both_ways/backward|both_ways/forward_layer|both_ways/
 PAIRS = (
     READER,
     READER.but("gates in another order", LSTM, "gate", load=load_other_gates),
-    READER.but("one of two biases", LSTM, "bias", load=load_one_bias),
-    READER.but("forget bias added again", LSTM, "bias", load=load_forget_bias),
+    READER.but("one of two biases", LSTM, "`rnn.bias_ih_l0`|one of|half", load=load_one_bias),
+    READER.but("forget bias added again", LSTM, "forget", load=load_forget_bias),
     TAGGER,
     TAGGER.but("reset and update gates swapped", GRU, "gate", load=load_unswapped_gates),
     TAGGER.but("halves swapped", GRU, "halves|revers|direction|backward|swapped", load=load_swapped_halves),
@@ -185,7 +185,7 @@ PAIRS = (
     TAGGER.but(
         "last step of both directions",
         f"{GRU}|:getitem#0|:__getitem__#0|tags|out",
-        "step|time|slice|last|revers",
+        "first step|final|return_sequences|slice|last state",
         torch=lambda: Tagger(last=True),
         keras=lambda: tagger(last=True),
     ),

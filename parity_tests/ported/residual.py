@@ -156,7 +156,7 @@ PAIRS = (
     CORRECT.but(
         "two kernels swapped",
         "layer1.conv1|layer1.conv2|stages/0/first|stages/0/second",
-        "swapped|weight",
+        "swapped",
         load=load_swapped,
     ),
 )

@@ -285,7 +285,7 @@ PAIRS = (
     WIDE.but(
         "columns swapped",
         "embeddings.0|embeddings.1|city|month|:getitem#0|:__getitem__#0",
-        "input|index|swapped|column|slice",
+        "index|swapped|column|slice|another tensor",
         keras=lambda: wide_and_deep(order=(1, 0)),
     ),
     WIDE.but("product for sum", ":add#0|both", "add|multiply|product|sum", keras=lambda: wide_and_deep(product=True)),
@@ -293,7 +293,7 @@ PAIRS = (
     SIAMESE.but(
         "another layer shared",
         "b|c|tower/shared_b|tower/shared_c|tower",
-        "layer|order|shared|weight|swapped",
+        "order|shared|swapped",
         keras=lambda: siamese(order="bccb"),
     ),
     SIAMESE.but(
@@ -315,7 +315,7 @@ PAIRS = (
     SETS.but(
         "mean for sum", ":sum#0|:mean#0|out|final", "mean|sum|times", keras=lambda: Induced(mean=True), by="factories"
     ),
-    SETS.but("attends to itself", "back|spread", "input|key|value", keras=lambda: Induced(crossed=True)),
+    SETS.but("attends to itself", "back|spread", "another tensor|key|value", keras=lambda: Induced(crossed=True)),
     GRAPH,
     GRAPH.but(
         "edges the other way round",

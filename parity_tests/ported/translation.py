@@ -86,7 +86,7 @@ PAIRS = (
     CORRECT.but(
         "decoder starts from zeros",
         "decoder|decoder.l0",
-        "state|initial|input",
+        "initial state",
         keras=lambda: seq2seq(stateful=False),
     ),
 )

@@ -124,9 +124,7 @@ PAIRS = (
     ),
     SMALL.but("dropout rate", "classifier.3|dropout", "dropout|rate", keras=lambda: vgg(rate=0.3), seen="never"),
     SMALL.but("flatten order", "classifier.1|fc1", "flatten|channels height width", load=load_unpermuted),
-    SMALL.but(
-        "statistics not copied", "features.1|block1_bn", "mean|statistics|constant", load=load_without_statistics
-    ),
-    SMALL.but("bias not copied", "features.7|block2_conv2", "bias", load=load_without_a_bias),
+    SMALL.but("statistics not copied", "features.1|block1_bn", "0 all over|1 all over", load=load_without_statistics),
+    SMALL.but("bias not copied", "features.7|block2_conv2", "0 all over", load=load_without_a_bias),
     SMALL.but("square kernel transposed", "features.4|block2_conv1", "swapped|transposed", load=load_a_turned_kernel),
 )

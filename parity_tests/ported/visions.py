@@ -162,7 +162,7 @@ PAIRS = (
     VIT.but(
         "positions turned by one",
         ":add#0|tokens|tokens:add#0|tokens:roll#0",
-        "position|shift|roll|constant|add",
+        "position|shift|roll",
         keras=lambda: vit(mode="shifted"),
     ),
     VIT.but(
