@@ -271,6 +271,17 @@ class Between(unittest.TestCase):
         assert found is not None
         self.assertIn(text, found.text)
 
+    def test_positions_one_too_late(self) -> None:
+        found = between(BEFORE, P[0, :6], P[:, 1:])
+        assert found is not None
+        self.assertIn("what Keras passes on is what PyTorch passes on shifted 1 place earlier along", found.text)
+
+    def test_masks_that_only_hold_other_numbers(self) -> None:
+        found = between({}, SCORES + MASK, SCORES + np.maximum(MASK, -1e9))
+        assert found is not None
+        self.assertIn("both mask the same places", found.text)
+        self.assertIn("PyTorch by -inf and Keras by -1e+09", found.text)
+
     def test_a_mask(self) -> None:
         found = between({"scores": SCORES}, SCORES + MASK, SCORES)
         assert found is not None

@@ -317,6 +317,7 @@ class Weighted(unittest.TestCase):
         q, k, v = (draw(2, 3, 5, 6, name=part) for part in "qkv")
         mask = generator(1, "mask").random((2, 1, 5, 5)) < 0.6
         mask[..., 0], mask[..., 1] = True, False
+        mask[0] = True
         given = None if sense is None else tensor(mask if sense else ~mask)
         y = F.scaled_dot_product_attention(*map(tensor, (q, k, v)), given, is_causal=causal, scale=scale).numpy()
         inputs = (q, k, v) if sense is None else (q, k, v, mask)

@@ -14,7 +14,7 @@ from .formulas.activations import activation, scaling
 from .formulas.attention import headed
 from .formulas.combining import combining
 from .formulas.found import Found, axes_names, digits, explains, factor, sample, settled
-from .formulas.masking import masking
+from .formulas.masking import fills, masking
 from .formulas.movements import movement
 from .formulas.precisions import narrowed
 from .identifying import identified
@@ -49,6 +49,11 @@ def between(before: Mapping[str, Array], torch: Array, keras: Array) -> Cause | 
     torch, keras = np.asarray(torch), np.asarray(keras)
     if not all(array.size and np.issubdtype(array.dtype, np.floating) for array in (torch, keras)):
         return None
+    if np.squeeze(torch).shape == np.squeeze(keras).shape and torch.shape != keras.shape:
+        torch, keras = np.squeeze(torch), np.squeeze(keras)
+    if held := fills(torch, keras):
+        text = "both mask the same places, which a softmax makes zero, and agree elsewhere"
+        return Cause(f"{text}: PyTorch by {held[0]:g} and Keras by {held[1]:g}", "", True)
     common = digits(torch, keras)
     least = verdict.IDENTIFIED["float32" if np.float32 in (torch.dtype, keras.dtype) else "float64"]
     latest = reversed(list(before.items()))

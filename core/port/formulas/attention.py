@@ -32,6 +32,10 @@ def attention(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Arra
     y = np.asarray(output, np.float64)
     floats = [np.asarray(array, np.float64) for array in inputs if array.dtype.kind == "f" and array.ndim == y.ndim]
     masks = [array for array in inputs if array.dtype.kind in "bui"]
+    if place := _mixed(masks, len(y)):  # a sample in which something is masked, for the first one is tried
+        turned = np.roll(np.arange(len(y)), -place)
+        floats = [array[turned] if len(array) == len(y) else array for array in floats]
+        masks, y = [array[turned] if len(array) == len(y) else array for array in masks], y[turned]
     if "query.kernel" in tensors:
         yield from _projected(floats, masks, y, tensors)
         return
@@ -167,6 +171,16 @@ def _places(mask: tuple[int, ...], scores: tuple[int, ...]) -> Iterator[tuple[in
     for shape in dict.fromkeys(shapes):
         if len(shape) == len(scores) and all(have in (1, want) for have, want in zip(shape, scores, strict=True)):
             yield shape
+
+
+def _mixed(masks: Sequence[Array], batch: int) -> int:
+    """The first sample of which a mask hides a part."""
+    for mask in masks:
+        if mask.ndim > 1 and len(mask) == batch:
+            for place, own in enumerate(mask):
+                if np.any(own) and not np.all(own):
+                    return place
+    return 0
 
 
 def _projected(

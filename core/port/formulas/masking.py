@@ -11,6 +11,8 @@ from .found import Array, Found, digits, factor, settled
 FAR = -1e3
 """What a score loses or becomes is at least this far down where it is masked; scores themselves hardly get there."""
 
+SAME = 12.0
+
 
 def blocked(x: Array, y: Array) -> Array:
     """Where the second array, and not the first, is far below zero."""
@@ -50,3 +52,13 @@ def places(hidden: Array) -> str:
     if np.array_equal(hidden, np.broadcast_to(hidden[..., :1, :], hidden.shape)):
         return f"{int(hidden[..., 0, :].sum())} keys, alike for every query,"
     return f"{int(hidden.sum())} of {hidden.size} places"
+
+
+def fills(one: Array, other: Array) -> tuple[float, float] | None:
+    """What two arrays hold where both are masked, if that is all in which they differ: -inf, say, and -1e9."""
+    if one.shape != other.shape:
+        return None
+    hidden = (one <= FAR) & (other <= FAR)
+    if not hidden.any() or digits(np.where(hidden, 0.0, one), np.where(hidden, 0.0, other)) < SAME:
+        return None
+    return float(one[hidden].min()), float(other[hidden].min())

@@ -95,10 +95,10 @@ def _shuffled(x: Array, wanted: tuple[int, ...]) -> Iterator[tuple[str, str, Arr
 
 
 def _shifted(x: Array, y: Array) -> Iterator[Found]:
-    """By a few places along an axis, where what enters at the end may be anything; not for the batch."""
+    """By a few places along an axis, where what enters at the end may be anything."""
     if x.shape != y.shape:
         return
-    for axis in range(1, x.ndim):
+    for axis in range(x.ndim):
         for places in (1, 2, 3):
             if x.shape[axis] < 2 * places + 2:
                 continue
