@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CheckpointError
+from . import heaps
 from .stored import CODES, PLAIN, Held, Mapped, Stored, reason, sound
 
 FORM, LEGACY, ARCHIVE = "weights.h5", "h5", "keras"
@@ -50,6 +51,7 @@ def read(path: Path) -> Held:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             mapped, base, source = _hdf5_in(path, Path(folder))
             file = h5py.File(source, "r")  # stays readable when the folder is gone
+        heaps.check(file, mapped, base)
         legacy, found = datasets(file, str(path))
         tensors = {name: _stored(name, dataset, mapped, base, path) for name, dataset in found.items()}
     except UNREADABLE as error:
