@@ -17,6 +17,7 @@ from rich.console import Console
 from . import compare
 from .core.errors import DiglotError, InputError, nearest
 from .core.noise import generator
+from .core.port.mapfile import write_map
 from .core.report import prepare
 from .core.report.compared import show
 
@@ -51,20 +52,13 @@ def run_compare(
         checks=checks, seed=seed,
     )  # fmt: skip
     show(report, Console())
-    if written is not None:
-        write_mapping(written, report.mapping)
-        print(f"the mapping is written to {written}")
+    if written is not None and report.mapping is not None:
+        write_map(written, report.mapping)
+        print(f"which weight was taken for which is written to {written}")
     if folder is not None:
         report.save(folder)
         print(f"reports written to {folder}/")
     return report.passed
-
-
-def write_mapping(path: Path, mapping: Any) -> None:
-    """The mapping that was found, as a file for --map."""
-    from .core.port.mapfile import write_map
-
-    write_map(path, mapping)
 
 
 def found(name: str) -> Any:

@@ -32,7 +32,8 @@ class Matrix:
     @property
     def title(self) -> str:
         """The kind in the plural, as a heading."""
-        return f"{self.kind.capitalize()}s"
+        first, *rest = self.kind.split(" ")
+        return " ".join([f"{first.capitalize()}s", *rest])
 
 
 def _severity(cell: Cell) -> int:
