@@ -126,12 +126,18 @@ class Weights(unittest.TestCase):
         self.assertFalse(any(module._forward_hooks for module in found.model.modules()))
         self.assertEqual(torch.get_default_dtype(), torch.float32)
 
-    def test_a_computed_weight_is_written_by_way_of_what_it_is_computed_from(self) -> None:
-        model, inputs = tied()
-        found = subject(model, *inputs)
-        wanted = drawn(6, 6)
-        found.write({"normed.weight": wanted})
-        self.assertTrue(_same(found.state()["normed.weight"], wanted))
+    @parameterized.expand(["weight_norm", "spectral_norm", "orthogonal"])
+    def test_a_computed_weight_is_held_as_it_is_and_this_is_told(self, name: str) -> None:
+        torch.manual_seed(0)
+        model = nn.Sequential(getattr(nn.utils.parametrizations, name)(nn.Linear(3, 3))).eval()
+        found = subject(model, drawn(2, 3))
+        self.assertEqual(found.precision, "float64")
+        self.assertIn("compared and trained here as plain ones: 0.weight", found.weaker)
+        self.assertEqual(found.state()["0.weight"].tobytes(), model[0].weight.detach().numpy().tobytes())
+        self.assertTrue(np.array_equal(found.tensors.arrays()["0.weight"], found.state()["0.weight"].astype(float)))
+        found.write({"0.weight": drawn(3, 3)})
+        self.assertTrue(np.array_equal(found.state()["0.weight"], drawn(3, 3)))
+        self.assertTrue(nn.utils.parametrize.is_parametrized(model[0]))
 
     def test_weight_norm_in_its_old_form_is_the_same(self) -> None:
         torch.manual_seed(0)
@@ -142,15 +148,6 @@ class Weights(unittest.TestCase):
         found = subject(model, x)
         self.assertEqual([slot.name for slot in found.layers[0].slots], ["kernel", "bias"])
         self.assertEqual(found.state()["0.weight"].tobytes(), model[0].weight.detach().numpy().tobytes())
-
-    def test_a_weight_that_cannot_be_set_by_way_of_others_is_held_as_it_is_and_this_is_told(self) -> None:
-        torch.manual_seed(0)
-        model = nn.Sequential(nn.utils.parametrizations.orthogonal(nn.Linear(3, 3)))
-        found = subject(model, drawn(2, 3))
-        self.assertEqual(found.precision, "float64")
-        self.assertIn("0.weight: computed from other tensors", found.weaker)
-        self.assertEqual(found.state()["0.weight"].tobytes(), model[0].weight.detach().numpy().tobytes())
-        self.assertTrue(np.array_equal(found.tensors.arrays()["0.weight"], found.state()["0.weight"].astype(float)))
 
     def test_unknown_names_and_other_shapes_are_refused_before_anything_is_written(self) -> None:
         found = subject(nn.Sequential(nn.Linear(3, 4)), drawn(2, 3))

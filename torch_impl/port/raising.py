@@ -11,14 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrizations, parametrize, remove_spectral_norm, remove_weight_norm
+from torch.nn.utils import parametrize, remove_spectral_norm, remove_weight_norm
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 from torch.overrides import TorchFunctionMode
-
-from ...core.technique import Arrays
-from .tensors import Tensors
-from .values import alike
 
 NARROW, WIDE = torch.float32, torch.float64
 
@@ -48,45 +44,33 @@ def copied(model: nn.Module) -> nn.Module:
         memo[id(tensor)] = tensor.detach().clone()
     model = getattr(model, "_orig_mod", model)  # what torch.compile has wrapped
     try:
-        found = copy.deepcopy(model, memo)
+        return copy.deepcopy(model, memo)
     except Exception:  # whatever an attribute that cannot be copied raises
-        found = _copied_apart(model)
-    return _unhooked(found)
+        return _copied_apart(model)
 
 
-def _unhooked(model: nn.Module) -> nn.Module:
-    """A weight that is computed in a hook, as weight norm and spectral norm once were, is so in the new form.
+def uncomputed(model: nn.Module) -> list[str]:
+    """Let a weight that is computed from others, as by weight norm, be held as it is; the names of those that were.
 
-    Spectral norm is one of the present weight: what its power iteration had come to is not taken over.
+    Gradient descent on a weight's direction and length moves it otherwise than on the weight itself, which is all that
+    the other framework holds.
     """
-    for module in model.modules():
+    model.eval()  # in training mode spectral norm moves whenever it is looked at
+    found = []
+    for path, module in model.named_modules():
+        names = []
         for hook in list(module._forward_pre_hooks.values()):
-            if isinstance(hook, WeightNorm):
-                remove_weight_norm(module, hook.name)
-                parametrizations.weight_norm(module, hook.name, hook.dim)
-            elif isinstance(hook, SpectralNorm):
-                remove_spectral_norm(module, hook.name)
-    return model
-
-
-def settled(model: nn.Module, state: Arrays) -> list[str]:
-    """Let what is computed come to these numbers, as it did before all was raised; the names of what cannot.
-
-    That is then held as it is, and no longer computed.
-    """
-    plain = []
-    for name, place in list(Tensors(model).items()):
-        if place.computed:
-            value = torch.tensor(state[name]).to(place.get().dtype)
-            place.set(value)
-            if not alike(place.get(), value):
-                kind = type(place.module)  # the copy shares it with the user's module, from which it would be taken too
-                place.module.__class__ = type(kind.__name__, kind.__bases__, dict(vars(kind)))
-                parametrize.remove_parametrizations(place.module, place.attribute)
-                with torch.no_grad():
-                    place.get().copy_(value)
-                plain.append(name)
-    return plain
+            if isinstance(hook, WeightNorm | SpectralNorm):
+                (remove_weight_norm if isinstance(hook, WeightNorm) else remove_spectral_norm)(module, hook.name)
+                names.append(hook.name)
+        if parametrize.is_parametrized(module):
+            kind = type(module)  # a copy shares it with the user's module, from which the weight would be taken as well
+            module.__class__ = type(kind.__name__, kind.__bases__, dict(vars(kind)))
+            names += list(module.parametrizations)
+            for name in list(module.parametrizations):
+                parametrize.remove_parametrizations(module, name)
+        found += [f"{path}.{name}".lstrip(".") for name in names]
+    return found
 
 
 def _computed(model: nn.Module) -> Iterator[Tensor]:

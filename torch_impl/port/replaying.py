@@ -63,7 +63,7 @@ def held(call: Call, tensors: Tensors) -> dict[str, Tensor]:
     return {
         name: place.get()
         for name, place in places.items()
-        if id(place.module._parameters) in own or (not place.computed and id(place.get()) in parameters)
+        if id(place.module._parameters) in own or id(place.get()) in parameters
     }
 
 

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from ...core.errors import InputError
 from ...core.port.layer import BLOCK, CUSTOM, Step, Trace
@@ -22,7 +21,7 @@ from .building import built, refusal
 from .known import kind_of
 from .layers import layers
 from .observing import Watch
-from .raising import NARROW, WIDE, Raised, in_mode, lowered, raised, settled, untouched
+from .raising import NARROW, WIDE, Raised, in_mode, lowered, raised, uncomputed, untouched
 from .recognising import recognised
 from .replaying import pulled, replayed
 from .tensors import Tensors, kept
@@ -181,7 +180,7 @@ class Subject:
         if training:
             self._state = None
         evened = biased(self.model, self.biased if training else ())
-        with untouched(self.dtype), in_mode(self.model, training), parametrize.cached(), Raised(self.wide), evened:
+        with untouched(self.dtype), in_mode(self.model, training), Raised(self.wide), evened:
             yield
 
     @contextlib.contextmanager
@@ -215,6 +214,7 @@ def examine(model: Any, inputs: Inputs, precise: bool) -> Subject:
             return found
     with untouched(NARROW):
         copy = built(made, model, NARROW, inputs)
+        weaker = "; ".join(filter(None, (weaker, _plainly(uncomputed(copy)))))
         state = Tensors(copy).arrays()
         subject = Subject(lowered(copy), state, False, weaker)
     return _tried(subject, inputs)
@@ -224,10 +224,9 @@ def _precise(made: nn.Module | None, factory: Any, inputs: Inputs) -> tuple[Subj
     """A subject in float64; or None, and why there is none."""
     with untouched(WIDE):
         copy = built(made, factory, WIDE, inputs)
+        plain = uncomputed(copy)
         state = Tensors(copy).arrays()
-        raised(copy)
-        plain = settled(copy, state)
-        subject = Subject(copy, state, True, _plainly(plain))
+        subject = Subject(raised(copy), state, True, _plainly(plain))
     try:
         found = _tried(subject, inputs)
     except InputError as error:
@@ -240,8 +239,8 @@ def _precise(made: nn.Module | None, factory: Any, inputs: Inputs) -> tuple[Subj
 
 
 def _plainly(names: list[str]) -> str:
-    told = "computed from other tensors in the PyTorch model, but compared and trained here as a plain weight"
-    return f"{', '.join(names)}: {told}" if names else ""
+    told = "weights that PyTorch computes from other tensors are compared and trained here as plain ones"
+    return f"{told}: {', '.join(names)}" if names else ""
 
 
 def _tried(subject: Subject, inputs: Inputs) -> Subject:

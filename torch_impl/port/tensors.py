@@ -71,7 +71,7 @@ class Tensors(Mapping[str, Place]):
         return len(self._places)
 
     def names(self) -> dict[int, str]:
-        """The names of the tensors that are held now, by identity; computed ones last as long as they are cached."""
+        """The names of the tensors that are held now, by identity."""
         return {id(place.get()): name for name, place in self._places.items()}
 
     def owners(self) -> dict[str, nn.Module]:

@@ -80,7 +80,6 @@ def _single(module: nn.RNNBase, channels: int, suffix: str) -> nn.RNNBase:
             channels, module.hidden_size, bias=module.bias, batch_first=module.batch_first, **options
         )
     for name in list(single._parameters):
-        del single._parameters[name]  # a computed weight is no parameter
         setattr(single, name, getattr(module, name.replace("_l0", suffix)))
     single.train(module.training)
     return single
