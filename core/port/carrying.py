@@ -42,7 +42,7 @@ def carried(
             _put(match, piece, found[piece.tensor], part)
             if before is not None and not np.array_equal(before, found[piece.tensor], equal_nan=True):
                 raise StateError(
-                    f"{piece.tensor} would hold both {written[piece.tensor, piece.pick]} and {match.name}, whose numbers "
+                    f"{piece.tensor} would hold {written[piece.tensor, piece.pick]} and {match.name}, whose numbers "
                     "differ; the target has one tensor for both"
                 )
             written[piece.tensor, piece.pick] = match.name

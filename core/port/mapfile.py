@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from .stated import renaming
 SIDES = ("torch", "keras")
 PARTS = ("", "_axes", "_factors", "_pick", "_stored")
 KEYS = ("name", "axes", *(side + part for side in SIDES for part in PARTS), "layers", "how", "trainable")
+BARE = re.compile(r"[A-Za-z0-9_-]+")
 HEAD = """\
 # Which weight of a PyTorch model is which of a Keras model, for diglot compare --map, transfer(map=) and convert --map.
 # Axes are named in each framework's own order; (a b) is one axis that holds both, 1 an axis of length one.
@@ -212,7 +214,8 @@ def _value(value: Any) -> str:
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_value(key)} = {item}" for key, item in value.items()) + " }" if value else "{}"
+        items = [f"{key if BARE.fullmatch(key) else _value(key)} = {item}" for key, item in value.items()]
+        return f"{{ {', '.join(items)} }}" if items else "{}"
     if isinstance(value, list):
         inline = f"[{', '.join(_value(item) for item in value)}]"
         return inline if len(inline) < 80 else "[\n" + "".join(f"    {_value(item)},\n" for item in value) + "]"
