@@ -17,6 +17,7 @@ from typing import Any
 
 from diglot.core import runner
 from diglot.core.errors import DiglotError
+from diglot.core.port.roles import SETTINGS
 from diglot.core.results import Report
 from diglot.core.verdict import Verdict
 from rich.console import Console
@@ -30,6 +31,7 @@ from .ported.weights import randomise
 
 PAGE = Path(__file__).parent.parent / "docs" / "diagnosis.md"
 GOALS = {"caught": 1.0, "right layer": 0.95, "right cause": 0.8}
+WORDS = {word for words in SETTINGS.values() for word in words}
 # What a cause says of anything: where it was seen, and that it is not known better.
 VAGUE = (
     r"\((given the same|what reaches|the output).*\)|what other operations made of it|"
@@ -67,9 +69,9 @@ class Diagnosis:
 
     @property
     def right_cause(self) -> bool:
-        """Whether the cause holds a word that it must, other than in names, unless the word is one itself."""
+        """Whether the cause holds a word that it must, other than in a layer's name, unless the word is one itself."""
         told = f"{self.cause} {self.refused}".lower()
-        plain = re.sub(VAGUE, "", re.sub(r"`[^`]*`", "", told))
+        plain = re.sub(VAGUE, "", re.sub(r"`([^`]*)`", lambda named: named[1] if named[1] in WORDS else "", told))
         return self.caught and any(word.lower() in (told if "`" in word else plain) for word in self.pair.cause)
 
     @property

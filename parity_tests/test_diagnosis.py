@@ -7,6 +7,7 @@ import unittest
 from parameterized import parameterized
 
 from . import diagnosis
+from .classes import let_go
 from .diagnosis import diagnose
 from .ported import Pair, catalogue
 from .ported.misses import MISSES
@@ -16,18 +17,26 @@ CATALOGUE = catalogue()
 FIRST = {"forward": ("weights", "forward"), "gradients": ("weights", "forward", "gradients")}
 
 
-class Diagnoses(unittest.TestCase):
-    """What is said of each pair."""
+def diagnoses(family: str) -> type[unittest.TestCase]:
+    """What is said of a port and of those that differ from it by one mistake; a class each, which workers share."""
 
-    @parameterized.expand([(pair.name, pair) for pair in CATALOGUE])
-    def test(self, _: str, pair: Pair) -> None:
-        found = diagnose(pair, FIRST.get(pair.seen) if not pair.correct else None)
-        self.assertFalse(found.failed, found)
-        self.assertEqual(found.passed, pair.correct, found)
-        missed = MISSES.get(pair.name, ())
-        if not pair.correct:
-            self.assertEqual(found.right_layer, "layer" not in missed, found)
-            self.assertEqual(found.right_cause, "cause" not in missed, found)
+    class Diagnoses(unittest.TestCase):
+        @parameterized.expand([(pair.name, pair) for pair in CATALOGUE if pair.family == family])
+        def test(self, _: str, pair: Pair) -> None:
+            found = diagnose(pair, None if pair.correct else FIRST.get(pair.seen))
+            self.assertFalse(found.failed, found)
+            self.assertEqual(found.passed, pair.correct, found)
+            missed = MISSES.get(pair.name, ())
+            if not pair.correct:
+                self.assertEqual(found.right_layer, "layer" not in missed, found)
+                self.assertEqual(found.right_cause, "cause" not in missed, found)
+
+    Diagnoses.__name__ = Diagnoses.__qualname__ = f"Diagnoses_{family.replace(' ', '_').replace('-', '_')}"
+    Diagnoses.tearDownClass = staticmethod(let_go)  # type: ignore[method-assign, assignment]
+    return Diagnoses
+
+
+globals().update({one.__name__: one for one in map(diagnoses, dict.fromkeys(pair.family for pair in CATALOGUE))})
 
 
 class Suite(unittest.TestCase):

@@ -54,6 +54,11 @@ class Pair:
         """Whether the port has no mistake."""
         return not self.layers
 
+    @property
+    def family(self) -> str:
+        """The name of the correct port."""
+        return self.name.partition(":")[0]
+
     def but(self, name: str, layers: str, cause: str, **changes: Any) -> Pair:
         """The same port with a mistake. `layers` and `cause` are lists of words, parted by `|`."""
         named = f"{self.name}: {name}"
@@ -63,7 +68,7 @@ class Pair:
 
     def drawn(self) -> tuple[Inputs, Inputs]:
         """The inputs for Keras and for PyTorch."""
-        given = self.inputs(generator(0, f"ported {self.name.partition(':')[0]}"))
+        given = self.inputs(generator(0, f"ported {self.family}"))
         if self.torch_inputs is not None:
             return given, self.torch_inputs(given)
         if isinstance(given, Mapping):
