@@ -1,6 +1,6 @@
 """What TensorFlow can only compute one way, in another way that comes to the same.
 
-On a CPU a convolution in groups has no gradients, and the largest of a window of three axes is not found in float64.
+On a CPU a convolution in groups has no gradients, and windows of three axes are not pooled in float64.
 `TimeDistributed` computes step by step, which hides the layer within.
 """
 
@@ -25,7 +25,8 @@ PLACEWISE = (kl.Dense, kl.LayerNormalization, kl.RMSNormalization, kl.Activation
 
 def patches() -> list[Patch]:
     """What has to be replaced while a model runs."""
-    return [(nn, "conv", _conv), (tf.nn, "max_pool", _max_pool), (kl.TimeDistributed, "call", _time_distributed)]
+    return [(nn, "conv", _conv), (tf.nn, "max_pool", _pool(largest)),
+            (tf.nn, "avg_pool", _pool(averaged)), (tf, "vectorized_map", _vectorized), (kl.TimeDistributed, "call", _time_distributed)]  # fmt: skip
 
 
 def _conv(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -59,29 +60,57 @@ def grouped(
     return tf.concat([conv(x, w, strides, padding, data_format, dilation) for x, w in pairs], axis)
 
 
-def _max_pool(original: Callable[..., Any]) -> Callable[..., Any]:
-    def max_pool(input: Any, ksize: Any, strides: Any, padding: Any, data_format: Any = None, name: Any = None) -> Any:
-        plain = padding in ("SAME", "VALID") and data_format in (None, "NDHWC")
-        if len(input.shape) != 5 or input.dtype != tf.float64 or not plain or not tf.executing_eagerly():
-            return original(input, ksize, strides, padding, data_format, name)
-        return largest(input, geometry.spread(ksize, 3), geometry.spread(strides, 3), padding.lower())
+def _pool(pooled: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def change(original: Callable[..., Any]) -> Callable[..., Any]:
+        def pool(input: Any, ksize: Any, strides: Any, padding: Any, data_format: Any = None, name: Any = None) -> Any:
+            plain = padding in ("SAME", "VALID") and data_format in (None, "NDHWC")
+            if len(input.shape) != 5 or input.dtype != tf.float64 or not plain or not tf.executing_eagerly():
+                return original(input, ksize, strides, padding, data_format, name)
+            return pooled(input, geometry.spread(ksize, 3), geometry.spread(strides, 3), padding.lower())
 
-    return max_pool
+        return pool
+
+    return change
 
 
 def largest(x: Any, window: tuple[int, ...], strides: tuple[int, ...], word: str) -> Any:
     """The largest number of each window of (batch, *space, channels); the first of several has the gradient."""
+    stacked = _windows(x, window, strides, word, float("-inf"))
+    return tf.gather(stacked, tf.argmax(stacked, -1), axis=-1, batch_dims=len(stacked.shape) - 1)
+
+
+def averaged(x: Any, window: tuple[int, ...], strides: tuple[int, ...], word: str) -> Any:
+    """The mean of each window of (batch, *space, channels), of what lies within."""
+    counts = _windows(tf.ones_like(x), window, strides, word, 0.0)
+    return tf.reduce_sum(_windows(x, window, strides, word, 0.0), -1) / tf.reduce_sum(counts, -1)
+
+
+def _windows(x: Any, window: tuple[int, ...], strides: tuple[int, ...], word: str, border: float) -> Any:
+    """The numbers of every window along a last axis."""
     sizes = tuple(int(size) for size in x.shape[1:-1])
     added = geometry.padding(word, sizes, window, strides, (1,) * len(window))
-    x = tf.pad(x, ((0, 0), *added, (0, 0)), constant_values=tf.constant(float("-inf"), x.dtype))
+    x = tf.pad(x, ((0, 0), *added, (0, 0)), constant_values=tf.constant(border, x.dtype))
     counts = [(int(size) - one) // step + 1 for size, one, step in zip(x.shape[1:-1], window, strides, strict=True)]
     parts = []
     for start in itertools.product(*map(range, window)):
         cut = [slice(at, at + (count - 1) * step + 1, step)
                for at, count, step in zip(start, counts, strides, strict=True)]  # fmt: skip
         parts.append(x[(slice(None), *cut, slice(None))])
-    stacked = tf.stack(parts, -1)
-    return tf.gather(stacked, tf.argmax(stacked, -1), axis=-1, batch_dims=len(stacked.shape) - 1)
+    return tf.stack(parts, -1)
+
+
+def _vectorized(original: Callable[..., Any]) -> Callable[..., Any]:
+    """The one function that cannot do without the graphs that a run does without."""
+
+    def vectorized_map(*args: Any, **kwargs: Any) -> Any:
+        eager = tf.config.functions_run_eagerly()
+        try:
+            tf.config.run_functions_eagerly(False)
+            return original(*args, **kwargs)
+        finally:
+            tf.config.run_functions_eagerly(eager)
+
+    return vectorized_map
 
 
 def _time_distributed(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -18,12 +18,12 @@ Arguments = Mapping[str, Any]
 
 
 def tell(name: str, original: Callable[..., Any], args: Any, kwargs: Any, result: Any) -> Told:
-    """The role and the settings of one call of a function; `custom` for one that has no role."""
-    given = bound(original, args, kwargs)
+    """The role and the settings of one call of a function; its own name, in PyTorch's words, for one without a role."""
     found = TOLD.get(name)
     if found is None:
-        return PLAIN.get(name, CUSTOM), {}
-    return found(given, result)
+        return PLAIN.get(name, name), {}
+    role, told = found(bound(original, args, kwargs), result)
+    return (PLAIN.get(name, name) if role == CUSTOM else role), told
 
 
 def bound(original: Callable[..., Any], args: Any, kwargs: Any) -> dict[str, Any]:
@@ -67,6 +67,10 @@ PLAIN = {
     "expand_dims": "unsqueeze", "ravel": "flatten", "split": "split", "unstack": "split", "getitem": "slice",
     "slice": "slice", "strided_slice": "slice", "stack": "stack", "cast": "cast", "broadcast_to": "expand",
     "tile": "expand", "repeat": "expand", "identity": "identity", "stop_gradient": "identity", "copy": "identity",
+    "take": "slice", "gather": "slice", "take_along_axis": "slice",
+    "absolute": "abs", "clip": "clamp", "clip_by_value": "clamp", "power": "pow", "negative": "neg", "std": "deviation",
+    "reduce_std": "deviation", "max": "maximum", "reduce_max": "maximum", "min": "minimum", "reduce_min": "minimum",
+    "keras_relu": "hardtanh",
 }  # fmt: skip
 OPERATORS = {"__add__": "add", "__radd__": "add", "__sub__": "subtract", "__rsub__": "subtract", "__mul__": "multiply",
              "__rmul__": "multiply", "__truediv__": "divide", "__rtruediv__": "divide", "__matmul__": "matmul",
@@ -90,7 +94,9 @@ def _relu(given: Arguments, _: Any) -> Told:
         return ("leaky_relu", {"slope": slope}) if slope else ("relu", {})
     if threshold == 0 and slope == 0 and float(number(top)) == 6:
         return "relu6", {}
-    return CUSTOM, {"slope": slope, "top": top, "threshold": threshold}
+    if threshold == 0 and slope == 0:
+        return "hardtanh", {"least": 0.0, "most": float(number(top))}
+    return "thresholded_relu", {"slope": slope, "most": top, "threshold": threshold}
 
 
 def _elu(given: Arguments, _: Any) -> Told:
@@ -277,16 +283,15 @@ def _pad(given: Arguments, _: Any) -> Told:
     if mode != "constant" or (value is not None and number(value) != 0) or tf.is_tensor(widths):
         return CUSTOM, {"mode": mode}
     rank = len(source.shape)
-    pairs = np.broadcast_to(np.asarray(widths), (rank, 2))
-    return "zero_pad", {"padding": tuple((int(a), int(b)) for a, b in pairs[1:-1])}
+    pairs = [(int(a), int(b)) for a, b in np.broadcast_to(np.asarray(widths), (rank, 2))]
+    inner = pairs[1:-1] if pairs[-1] == (0, 0) else pairs[2:]
+    if rank < 3 or any(map(any, [pairs[0], *(pairs[-1:] if inner == pairs[1:-1] else pairs[1:2])])):
+        return CUSTOM, {"mode": mode}
+    return "zero_pad", {"padding": tuple(inner)}
 
 
 def _dropout(given: Arguments, _: Any) -> Told:
     return "dropout", {"rate": float(number(given.get("rate", 0.0))), "broadcast": 0}
-
-
-def _moving(role: str) -> Callable[[Arguments, Any], Told]:
-    return lambda given, result: (role, {})
 
 
 TOLD: dict[str, Callable[[Arguments, Any], Told]] = {
@@ -302,5 +307,6 @@ TOLD: dict[str, Callable[[Arguments, Any], Told]] = {
     "max": _mean(CUSTOM, "global_max_pool"), "reduce_max": _mean(CUSTOM, "global_max_pool"),
     "var": _variance, "reduce_variance": _variance, "dot_product_attention": _attention,
     "layer_normalization": _layer_norm, "rms_normalization": _rms_norm, "batch_normalization": _batch_norm,
+    "hard_tanh": lambda given, result: ("hardtanh", {"least": -1.0, "most": 1.0}),
     "normalize": _l2, "l2_normalize": _l2, "resize": _upsample, "pad": _pad, "dropout": _dropout,
 }  # fmt: skip

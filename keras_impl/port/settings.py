@@ -178,7 +178,8 @@ def _zero_pad(seen: Observed) -> Told:
 
 
 def _merge(seen: Observed) -> Told:
-    roles = {kl.Add: "add", kl.Subtract: "subtract", kl.Multiply: "multiply", kl.Concatenate: "concatenate"}
+    roles = {kl.Add: "add", kl.Subtract: "subtract", kl.Multiply: "multiply", kl.Concatenate: "concatenate",
+             kl.Maximum: "maximum", kl.Minimum: "minimum"}  # fmt: skip
     return next((role for kind, role in roles.items() if type(seen.layer) is kind), CUSTOM), {}
 
 
@@ -204,8 +205,8 @@ ROLES: dict[type, Callable[[Observed], Told | None]] = {
     kl.GlobalAveragePooling1D: _global_pool, kl.GlobalAveragePooling2D: _global_pool,
     kl.GlobalAveragePooling3D: _global_pool, kl.GlobalMaxPooling1D: _global_pool, kl.GlobalMaxPooling2D: _global_pool,
     kl.GlobalMaxPooling3D: _global_pool,
-    kl.Dropout: _dropout, kl.AlphaDropout: _dropout, kl.GaussianDropout: _plain(CUSTOM),
-    kl.GaussianNoise: _plain(CUSTOM), kl.ReLU: _relu, kl.PReLU: _plain("prelu"), kl.Softmax: _softmax,
+    kl.Dropout: _dropout, kl.AlphaDropout: _dropout, kl.GaussianDropout: _plain("identity"),
+    kl.GaussianNoise: _plain("identity"), kl.ReLU: _relu, kl.PReLU: _plain("prelu"), kl.Softmax: _softmax,
     kl.LeakyReLU: lambda seen: ("leaky_relu", {"slope": float(number(seen.layer.negative_slope))}),
     kl.ELU: lambda seen: ("elu", {"alpha": float(number(seen.layer.alpha))}),
     Merge: _merge, kl.Add: _merge, kl.Subtract: _merge, kl.Multiply: _merge, kl.Concatenate: _merge,

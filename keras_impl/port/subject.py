@@ -234,7 +234,13 @@ def _made(factory: Any, precise: bool) -> Any:
         precision("float64") if precise else contextlib.nullcontext(),
         exactly() if precise else contextlib.nullcontext(),
     ):
-        model = factory()
+        try:
+            model = factory()
+        except Exception as error:
+            what = getattr(factory, "__name__", type(factory).__name__)
+            raise InputError(
+                f"{what} is no Keras model and makes none when it is called: {first_line(error)}"
+            ) from error
     if not isinstance(model, keras.layers.Layer):
         name = getattr(factory, "__name__", type(factory).__name__)
         raise InputError(f"{name}() gave a {type(model).__name__} and no Keras model: give a function that makes one")

@@ -23,7 +23,7 @@ Seen = Callable[[str, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 SILENT = frozenset({
     "convert_to_tensor", "shape", "ndim", "size", "zeros", "ones", "full", "zeros_like", "ones_like", "full_like",
     "arange", "linspace", "eye", "identity", "empty", "array", "isfinite", "isinf", "isnan", "standardize_dtype",
-    "broadcast_shapes", "result_type", "cast", "view", "is_tensor", "moments", "one_hot", "tri", "meshgrid",
+    "broadcast_shapes", "result_type", "cast", "view", "is_tensor", "one_hot", "tri", "meshgrid",
 })  # fmt: skip
 PLAIN_TF = (
     "add", "subtract", "multiply", "divide", "matmul", "concat", "stack", "reshape", "transpose", "squeeze",

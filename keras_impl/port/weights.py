@@ -28,12 +28,17 @@ GATE_ORDER = {
 CELLS = {kl.LSTMCell: "lstm", kl.GRUCell: "gru", kl.SimpleRNNCell: "rnn"}
 
 
-def known(layer: Any, classes: Mapping[type, Any]) -> Any:
-    """What is said of a layer's class, or None for a class that computes something of its own in `call`."""
-    computes = next(kind for kind in type(layer).__mro__ if "call" in vars(kind))
-    if computes.__module__.partition(".")[0] != "keras":
+def known(layer: Any, classes: Mapping[type, Any], method: str = "call") -> Any:
+    """What is said of a layer's class, or None for a class whose `call`, or other method, is the user's own."""
+    owner = next(kind for kind in type(layer).__mro__ if method in vars(kind))
+    if owner.__module__.partition(".")[0] != "keras":
         return None
     return next((classes[kind] for kind in type(layer).__mro__ if kind in classes), None)
+
+
+def holds(layer: Any, classes: Mapping[type, Any]) -> Any:
+    """The same for the weights that a layer holds, whatever it computes with them."""
+    return known(layer, classes, "build")
 
 
 class Held:
@@ -220,19 +225,19 @@ def _plain(name: str, variable: Any, names: Names) -> Slot:
 
 def _known(held: Held, settings: Callable[[Any, str], Mapping[str, Any]]) -> Iterator[Layer]:
     layer = held.layer
-    if known(layer, {kl.RNN: True}) or known(layer, dict.fromkeys((kl.LSTM, kl.GRU, kl.SimpleRNN), True)):
+    if holds(layer, {kl.RNN: True}) or holds(layer, dict.fromkeys((kl.LSTM, kl.GRU, kl.SimpleRNN), True)):
         yield from _recurrent(held, settings)
-    elif role := known(layer, CELLS):
+    elif role := holds(layer, CELLS):
         yield from _cell(held, role, held.path, settings(layer, role))
-    elif known(layer, {BaseSeparableConv: True}):
+    elif holds(layer, {BaseSeparableConv: True}):
         yield Layer(
             f"{held.path}/depthwise", "depthwise_convolution", tuple(_depthwise_kernel(held, "depthwise_kernel"))
         )
         yield Layer(f"{held.path}/pointwise", "convolution", tuple(_pointwise(held)))
-    elif known(layer, {kl.EinsumDense: True}):
+    elif holds(layer, {kl.EinsumDense: True}):
         slots, refused = _einsum(held)
         yield Layer(held.path, "dense" if not refused else CUSTOM, tuple(slots), settings(layer, "dense"))
-    elif found := known(layer, LEAVES):
+    elif found := holds(layer, LEAVES):
         role, slots_of = found
         role = "depthwise_convolution" if role == "convolution" and is_depthwise(layer) else role
         if refused := _refused(layer, role):
@@ -263,7 +268,7 @@ def _left(layer: Any, held: Held, slots: Sequence[Slot]) -> str:
 def _recurrent(held: Held, settings: Callable[[Any, str], Mapping[str, Any]]) -> Iterator[Layer]:
     layer = held.layer
     cells = layer.cell.cells if isinstance(layer.cell, kl.StackedRNNCells) else [layer.cell]
-    roles = [known(cell, CELLS) for cell in cells]
+    roles = [holds(cell, CELLS) for cell in cells]
     if all(roles):
         for number, (cell, role) in enumerate(zip(cells, roles, strict=True)):
             path = held.path if len(cells) == 1 else f"{held.path}/{number}"
