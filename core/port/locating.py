@@ -8,9 +8,11 @@ fault lies between: an operation that one side lacks, or another tensor taken.
 from __future__ import annotations
 
 import functools
+import itertools
 from dataclasses import dataclass, replace
 
 from .. import compare
+from ..backend import SIDES
 from ..compare import Comparison
 from ..errors import DiglotError
 from ..locate import describe
@@ -18,10 +20,13 @@ from ..verdict import Verdict
 from . import causes
 from .findings import Finding
 from .layer import BLOCK, CUSTOM, Step
-from .layouts import usual
-from .porting import Porting
+from .layouts import Array, usual
+from .mapping import Match
+from .porting import Porting, masked, pieces_of
 from .replaying import Replaying, count_of
 from .roles import MOVING
+
+SIDE_OF = {"PyTorch": "torch", "Keras": "keras"}
 
 
 @dataclass(frozen=True)
@@ -142,19 +147,19 @@ class Search:
         pair = self.porting.pairs[index]
         ours, theirs = self.porting.arguments(index)
         layout = self.porting.layouts.get(f"input {index} {place}") or usual(ours[place])
-        why = causes.between(self.agreeing(), layout.to_keras(ours[place]), theirs[place])
-        name, other = self._lone(pair.places)
+        why = causes.between(self.agreeing(), masked(layout.to_keras(ours[place])), masked(theirs[place]))
+        name, other = self._lone(ours[place], theirs[place])
         text = (
             f"what reaches `{pair.torch.name}` (Keras's `{pair.keras.name}`) differs, though every layer before agrees"
         )
-        role = "between"
-        return Fault(name or pair.torch.name, other or ("" if name else pair.keras.name), role, _joined(why, text))
+        names = (name, other) if name or other else (pair.torch.name, pair.keras.name)
+        return Fault(*names, "between", _joined(why, text))
 
     def ending(self, name: str, item: Comparison) -> Fault:
         """The fault behind the last step: outputs differ though every step agrees."""
         output = next(one for one in self.porting.outputs if one.name == name)
-        steps = {side: self.porting.traces[side].steps for side in ("torch", "keras")}
-        ours, theirs = self._lone((len(steps["torch"]), len(steps["keras"])))
+        held = [self.porting.traces[side].outputs for side in SIDES]
+        ours, theirs = self._lone(held[0].get(output.torch or ""), held[1].get(output.keras or ""))
         text = f"the output `{name}` differs, though every layer before agrees"
         why = None
         if output.torch is not None and output.keras is not None:
@@ -177,20 +182,26 @@ class Search:
             if not self.parted(index) and pair.keras.outputs[0].dtype.kind == "f"
         } | {f"input {name}": array for name, array in self.porting.given.keras.items() if array.dtype.kind == "f"}
 
-    def _lone(self, places: tuple[int, int]) -> tuple[str, str]:
-        """The step without a partner that comes last before these places, on each side, behind what agrees."""
-        agreed = [pair.places for index, pair in enumerate(self.porting.pairs) if not self.parted(index)]
+    def _lone(self, torch: Array | None, keras: Array | None) -> tuple[str, str]:
+        """The first step without a partner on the way from what agrees to a tensor, on each side."""
         found = []
-        for side, steps in enumerate((self.porting.traces["torch"].steps, self.porting.traces["keras"].steps)):
-            taken = {pair.places[side] for pair in self.porting.pairs}
-            start = max((pair[side] for pair in agreed if pair[side] < places[side]), default=-1)
-            lone = [steps[i] for i in range(start + 1, min(places[side], len(steps))) if i not in taken]
-            found.append(next((step.name for step in lone if _computes(step)), ""))
+        for side, wanted in enumerate((torch, keras)):
+            steps = self.porting.traces[list(SIDES)[side]].steps
+            known = {pair.places[side] for index, pair in enumerate(self.porting.pairs) if not self.parted(index)}
+            way, name = {id(wanted)}, ""
+            for place in reversed(range(len(steps))):
+                step = steps[place]
+                if step.role in (BLOCK, CUSTOM) or not any(id(array) in way for array in step.outputs):
+                    continue
+                if place not in known:
+                    way |= {id(array) for array in step.inputs}
+                    name = step.name if _computes(step) else name
+            found.append(name)
         return found[0], found[1]
 
     def backward(self, wrong: list[Comparison]) -> Fault | None:
         """Where gradients part: behind the last layer whose gradient differs, if each layer agrees by itself."""
-        if fault := self.anywhere(training=False):
+        if fault := self.anywhere(training=False) or self.untied(wrong):
             return fault
         names = {item.name.removeprefix("gradient of ") for item in wrong}
         held = [index for index, pair in enumerate(self.porting.pairs) if pair.weights & names]
@@ -207,6 +218,23 @@ class Search:
         )
         return Fault(pair.torch.name, pair.keras.name, pair.torch.role, text, last)
 
+    def untied(self, wrong: list[Comparison]) -> Fault | None:
+        """Weights that are one on one side and several on the other: each has only a part of the gradient there."""
+        names = {item.name.removeprefix("gradient of ") for item in wrong}
+        for one, other in itertools.combinations(self.porting.mapping.matches, 2):
+            if not {one.name, other.name} & names:
+                continue
+            tied = [_tensors(one, side) == _tensors(other, side) for side in SIDES]
+            if tied[0] != tied[1]:
+                own, loose = ("PyTorch", "Keras") if tied[0] else ("Keras", "PyTorch")
+                held = [" and ".join(_tensors(match, SIDE_OF[loose])) for match in (one, other)]
+                text = (
+                    f"{own}'s `{one.layers[tied[1]]}` and `{other.layers[tied[1]]}` share one tied weight, whose gradient "
+                    f"is the sum of both uses, and {loose} holds two, `{held[0]}` and `{held[1]}`"
+                )
+                return Fault(one.layers[0], one.layers[1], "tied weight", text)
+        return None
+
     def findings(self, fault: Fault | None, *, training: bool) -> tuple[Finding, ...]:
         """Every pair of steps with its accumulated and, where something is wrong, its local error; the fault marked."""
         found = []
@@ -219,6 +247,10 @@ class Search:
         if fault is not None and fault.index is None:
             found.append(Finding(fault.torch, fault.keras, fault.role, located=True, cause=fault.cause))
         return tuple(found)
+
+
+def _tensors(match: Match, side: str) -> tuple[str, ...]:
+    return tuple(piece.tensor for piece in pieces_of(match, side))
 
 
 def _computes(step: Step) -> bool:

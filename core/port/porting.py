@@ -24,8 +24,16 @@ from .roles import MOVING
 from .subject import Subject
 
 PASSING = MOVING | {"zero_pad", "pad", "crop"}
+LOW = -9999.0  # below it a score counts for nothing in a softmax
 CHAIN = 4  # steps at most that are looked behind
 CHANGE = 0.01  # by which part of their length the weights move in one training step
+
+
+def masked(array: Array) -> Array:
+    """An array within a model, where what is masked is one number: -inf in one framework, and very low in the other."""
+    if array.dtype.kind != "f" or not array.size or not np.min(array) <= LOW:
+        return array
+    return np.where(array <= LOW, LOW, array)
 
 
 def inner(torch: Array, keras: Array, maps: tuple[tuple[int, ...], ...] = ()) -> Layout | None:
@@ -281,7 +289,8 @@ class Porting(Measured):
 
     def _laid(self, side: str, name: str, array: Array) -> Array:
         layout = self.layouts.get(name)
-        return layout.to_keras(array) if side == "torch" and layout is not None else array
+        laid = layout.to_keras(array) if side == "torch" and layout is not None else array
+        return laid if name.startswith("output ") else masked(laid)
 
     def gradients(self) -> Job:
         """The gradient of <outputs, cotangents> for every matched weight and every float input."""
