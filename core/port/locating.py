@@ -229,8 +229,8 @@ class Search:
                 own, loose = ("PyTorch", "Keras") if tied[0] else ("Keras", "PyTorch")
                 held = [" and ".join(_tensors(match, SIDE_OF[loose])) for match in (one, other)]
                 text = (
-                    f"{own}'s `{one.layers[tied[1]]}` and `{other.layers[tied[1]]}` share one tied weight, whose gradient "
-                    f"is the sum of both uses, and {loose} holds two, `{held[0]}` and `{held[1]}`"
+                    f"{own}'s `{one.layers[tied[1]]}` and `{other.layers[tied[1]]}` share one tied weight, whose "
+                    f"gradient is the sum of both uses, and {loose} holds two, `{held[0]}` and `{held[1]}`"
                 )
                 return Fault(one.layers[0], one.layers[1], "tied weight", text)
         return None

@@ -16,7 +16,7 @@ from ..verdict import Verdict
 from .alignment import Paired, distinct, first
 from .layer import Step
 from .layouts import SAME, Array, Layout
-from .porting import Porting, inner, pieces_of
+from .porting import Porting, inner, masked, pieces_of
 from .subject import Subject
 
 ATTENTION = frozenset({"attention", "scaled_dot_product_attention"})
@@ -57,7 +57,7 @@ class Replaying(Measured):
         for place in range(len(given)):
             self.layouts.append(porting.layouts.get(f"input {index} {place}"))
         self.given = [
-            layout.to_keras(array) if layout is not None else array
+            masked(layout.to_keras(array) if layout is not None else array)
             for layout, array in zip(self.layouts, given, strict=False)
         ]
         self.output: Layout | None = None
