@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from ..errors import CheckpointError
 from . import heaps
+from .layer_names import name_of
 from .stored import CODES, PLAIN, Held, Mapped, Stored, reason, sound
 
 FORM, LEGACY, ARCHIVE = "weights.h5", "h5", "keras"
@@ -53,7 +54,12 @@ def read(path: Path) -> Held:
             file = h5py.File(source, "r")  # stays readable when the folder is gone
         heaps.check(file, mapped, base)
         legacy, found = datasets(file, str(path))
-        tensors = {name: _stored(name, dataset, mapped, base, path) for name, dataset in found.items()}
+        groups = {} if legacy else {name.rpartition("/")[0]: dataset.parent for name, dataset in found.items()}
+        notes = {name: name_of(group, mapped, base) for name, group in groups.items()}
+        tensors = {
+            name: _stored(name, dataset, notes.get(name.rpartition("/")[0], ""), mapped, base, path)
+            for name, dataset in found.items()
+        }
     except UNREADABLE as error:
         if isinstance(error, CheckpointError):
             raise
@@ -146,7 +152,7 @@ def _code(dataset: Any) -> str | None:
     return PLAIN.get(kind.newbyteorder("<")) if kind.kind in "fiu" else None
 
 
-def _stored(name: str, dataset: Any, mapped: Mapped, base: int, path: Path) -> Stored:
+def _stored(name: str, dataset: Any, note: str, mapped: Mapped, base: int, path: Path) -> Stored:
     code, shape = _code(dataset), sound(dataset.shape)
     if code is None or shape is None:
         raise CheckpointError(f"{path}: {name} is no array of numbers; nothing was read")
@@ -155,7 +161,6 @@ def _stored(name: str, dataset: Any, mapped: Mapped, base: int, path: Path) -> S
         raise CheckpointError(
             f"{path}: {name} says that it has {size:,} bytes, and {kept:,} of them are there; nothing was read"
         )
-    note = dataset.parent.attrs.get("name", "")
     offset = dataset.id.get_offset()
     if dataset.chunks is None and offset is not None and dataset.dtype.newbyteorder("<") == dataset.dtype:
         if base + offset + size > mapped.size:
@@ -163,7 +168,7 @@ def _stored(name: str, dataset: Any, mapped: Mapped, base: int, path: Path) -> S
         raw = functools.partial(mapped.array, code, shape, base + offset)
     else:
         raw = functools.partial(_chunked, dataset, code, path)
-    return Stored(name, code, shape, raw, note if isinstance(note, str) else "")
+    return Stored(name, code, shape, raw, note)
 
 
 def _chunked(dataset: Any, code: str, path: Path) -> NDArray[Any]:
