@@ -108,9 +108,8 @@ class Settings(unittest.TestCase):
     def test_one_setting_is_confirmed(self) -> None:
         found = cause(pair("layer_norm", {"epsilon": 1e-5}, {"epsilon": 1e-3}, norm, draw(3, 4, 8)))
         assert found is not None
-        wanted = (
-            "outputs agree to 15 digits if `epsilon` is 1e-05, as in PyTorch's `a`, instead of 0.001 in Keras's `b`"
-        )
+        wanted = "agree to 15 digits if `epsilon` is 1e-05, as in PyTorch's `a`, instead of 0.001 in Keras's `b`"
+        wanted = f"outputs of the layer norm {wanted}"
         self.assertEqual((found.text, found.setting, found.confirmed), (wanted, "epsilon", True))
 
     def test_the_other_side_is_varied_where_the_first_cannot(self) -> None:
@@ -134,7 +133,9 @@ class Settings(unittest.TestCase):
         one = {"epsilon": 1e-5, "momentum": 0.9, "unbiased": True}
         found = cause(pair("batch_norm", one, {**one, "momentum": 0.99}, norm, draw(3, 4, 8), buffers=moved))
         assert found is not None
-        self.assertTrue(found.text.startswith("in training, outputs agree to 15 digits if `momentum` is 0.9,"))
+        self.assertTrue(
+            found.text.startswith("in training, outputs of the batch norm agree to 15 digits if `momentum` is 0.9,")
+        )
 
     def test_evaluation_and_training_each_have_their_own(self) -> None:
         def moved(epsilon: float, momentum: float, unbiased: bool) -> float:

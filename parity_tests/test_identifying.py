@@ -144,6 +144,12 @@ class Normalisations(unittest.TestCase):
         found = names((x,), y, {**OWN, "mean": mean, "variance": variance})
         self.assertEqual(found[:1], ["batch norm by the running statistics, epsilon 0.001"])
 
+    def test_along_another_axis(self) -> None:
+        x = draw(3, 8, 8)
+        y = layer_norm(x, (1,), 1e-3) * GAMMA[:, None] + BETA[:, None]
+        wanted = "normalisation over time (axis 1), epsilon 0.001, gamma along time"
+        self.assertEqual(names((x,), y, OWN)[:1], [wanted.replace("normalisation", "instance norm")])
+
     def test_tensors_of_a_custom_layer(self) -> None:
         x = draw(3, 6, 8)
         y = layer_norm(x, (2,), 1e-6) * GAMMA + BETA

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import DiglotError
 from .evidence import Agreeing, Cause, Replayed, labels, told
-from .layer import Step
+from .layer import BLOCK, CUSTOM, Step
 from .roles import settings_of
 
 ROLE = "role"
@@ -39,6 +39,8 @@ def modes(replay: Replayed) -> tuple[bool, ...]:
 def differing(one: Step, other: Step) -> dict[str, tuple[Any, Any]]:
     """Settings that are not the same, with both values; `role` alone where they do different things."""
     if one.role != other.role:
+        if {one.role, other.role} & {BLOCK, CUSTOM}:
+            return {}
         return {ROLE: ({ROLE: one.role, **one.settings}, {ROLE: other.role, **other.settings})}
     names = [name for name in settings_of(one.role) if name in one.settings and name in other.settings]
     pairs = {name: (one.settings[name], other.settings[name]) for name in names}
@@ -98,7 +100,7 @@ def _confirmed(
         return Cause(text, ROLE, True)
     where = "in training, " if failing == (True,) or list(failing) == [True] else ""
     values = _values(replay, trial, different)
-    return Cause(f"{where}outputs agree to {digits} if {values}", trial.names[0], True)
+    return Cause(f"{where}{_outputs(replay)} agree to {digits} if {values}", trial.names[0], True)
 
 
 def _values(replay: Replayed, trial: Trial, different: Mapping[str, tuple[Any, Any]]) -> str:
@@ -113,7 +115,7 @@ def _half(replay: Replayed, trial: Trial, different: Mapping[str, tuple[Any, Any
     place = next(place for place, one in enumerate(trial.found) if one.equal)
     mode, rest = ("training", "evaluation") if failing[place] else ("evaluation", "training")
     digits, left = told(trial.found[place].digits), next(one for one in trial.found if not one.equal)
-    text = f"in {mode} outputs agree to {digits} if {_values(replay, trial, different)}"
+    text = f"in {mode} {_outputs(replay)} agree to {digits} if {_values(replay, trial, different)}"
     if trial.names == (ROLE,):
         text = f"{_roles(replay)}; with either's on both sides they agree to {digits} in {mode}"
     others = [name for name in different if name not in trial.names and name != ROLE]
@@ -129,8 +131,8 @@ def _likely(
     if best is not None:
         reached = min(one.digits for one in best.found)
         if reached > start + 2 and best.names != (ROLE,):
-            text = f"outputs agree to {told(reached)} instead of {int(start)} if {_values(replay, best, different)}"
-            return Cause(text, best.names[0])
+            text = f"{_outputs(replay)} agree to {told(reached)} instead of {int(start)}"
+            return Cause(f"{text} if {_values(replay, best, different)}", best.names[0])
     if ROLE in different:
         return Cause(_roles(replay), ROLE)
     tried = {name for trial in trials for name in trial.names}
@@ -138,6 +140,10 @@ def _likely(
     listed = _both(replay, different, left)
     why = "which could not be tried" if left[0] not in tried else "which by itself does not explain the difference"
     return Cause(f"{listed}, {why}", left[0])
+
+
+def _outputs(replay: Replayed) -> str:
+    return f"outputs of the {replay.steps[0].role.replace('_', ' ')}"
 
 
 def _both(replay: Replayed, different: Mapping[str, tuple[Any, Any]], names: Sequence[str]) -> str:

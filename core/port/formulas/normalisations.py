@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .found import Array, Found, digits, number, over, sample
+from .found import Array, Found, axis_name, digits, number, over, sample
 
 FEW, MOST = 256, 20_000
 
@@ -29,7 +29,7 @@ def affines(shape: tuple[int, ...], tensors: Mapping[str, Array], moments: Seque
     fitting = {
         name: np.asarray(tensor, np.float64)
         for name, tensor in tensors.items()
-        if name not in moments and (tensor.size == 1 or (tensor.ndim and tensor.shape == shape[-tensor.ndim :]))
+        if name not in moments and _fits(tensor, shape, name in ("gamma", "beta"))
     }
     gamma, beta = fitting.get("gamma"), fitting.get("beta")
     one, zero = np.ones(()), np.zeros(())
@@ -44,6 +44,11 @@ def affines(shape: tuple[int, ...], tensors: Mapping[str, Array], moments: Seque
             yield Affine(one, zero, "without gamma and beta")
         if gamma is not None and beta is not None and gamma.shape == beta.shape:
             yield Affine(beta, gamma, "gamma and beta swapped")
+        for axis in range(1, len(shape) - 1):
+            turned = (-1, *(1,) * (len(shape) - 1 - axis))
+            if factor.shape == (shape[axis],) and summand.shape in ((), factor.shape):
+                along = summand.reshape(turned) if summand.ndim else summand
+                yield Affine(factor.reshape(turned), along, f"gamma along {axis_name(axis, len(shape))}")
         return
     yield Affine(one, zero)
     for first, tensor in fitting.items():
@@ -54,6 +59,12 @@ def affines(shape: tuple[int, ...], tensors: Mapping[str, Array], moments: Seque
             if second != first:
                 yield Affine(tensor, other, f"`{first}` for its factor, `{second}` added")
                 yield Affine(1.0 + tensor, other, f"1 + `{first}` for its factor, `{second}` added")
+
+
+def _fits(tensor: Array, shape: tuple[int, ...], own: bool) -> bool:
+    if tensor.size == 1 or (tensor.ndim and tensor.shape == shape[-tensor.ndim :]):
+        return True
+    return own and tensor.ndim == 1 and tensor.size in shape[1:]
 
 
 @dataclass(frozen=True)
@@ -74,10 +85,18 @@ def normalisation(inputs: Sequence[Array], output: Array, tensors: Mapping[str, 
         return
     few, most = sample(x.size, FEW), sample(x.size, MOST)
     used = list(affines(x.shape, tensors, ("mean", "variance")))
+    used = [affine for affine in used if _spreads(affine, x.shape)]
     for moments in _moments(x, tensors):
         for affine in used:
             if any(found.digits > 3 for found in _tried(moments, affine, x, y, few)):
                 yield from _tried(moments, affine, x, y, most)
+
+
+def _spreads(affine: Affine, shape: tuple[int, ...]) -> bool:
+    try:
+        return np.broadcast_shapes(affine.factor.shape, affine.summand.shape, shape) == shape
+    except ValueError:
+        return False
 
 
 def _tried(moments: Moments, affine: Affine, x: Array, y: Array, picked: NDArray[np.int64]) -> Iterator[Found]:
