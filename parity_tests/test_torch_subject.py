@@ -282,6 +282,11 @@ class Steps(unittest.TestCase):
         with self.assertRaisesRegex(InputError, "take no_grad"):
             found.train([[drawn(2, 3)]], [[np.ones((2, 3))]], 0.1)
 
+    def test_a_model_of_other_outputs_in_training_is_refused_in_one_sentence(self) -> None:
+        found = subject(_Auxiliary(), drawn(2, 3))
+        with self.assertRaisesRegex(InputError, r"gave 2 outputs of floats \(0, 1\) where 1 were expected"):
+            found.train([[drawn(2, 3)]], [[np.ones((2, 3))]], 0.1)
+
     def test_a_stacked_recurrent_module_is_a_step_for_each_layer_and_direction(self) -> None:
         x = drawn(2, 5, 3)
         found = subject(_Last(nn.LSTM(3, 4, 2, batch_first=True, bidirectional=True)), x)
@@ -318,6 +323,11 @@ class _Frozen(nn.Module):
     @torch.inference_mode()
     def forward(self, x: Tensor) -> Tensor:
         return self.inner(x)
+
+
+class _Auxiliary(_Frozen):
+    def forward(self, x: Tensor) -> Any:
+        return (self.inner(x), x) if self.training else self.inner(x)
 
 
 class _Last(nn.Module):

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from .known import FUNCTIONS
+from .functional import FUNCTIONS
 
 SYNONYMS = {"axis": "dim", "axes": "dim", "correction": "unbiased", "keepdims": "keepdim", "other": "other"}
 

@@ -11,7 +11,8 @@ from torch import nn
 
 from ...core.errors import InputError
 from ...core.port.subject import Inputs
-from .raising import NARROW, copied
+from .copying import copied
+from .running import NARROW
 from .values import arguments
 
 

@@ -16,17 +16,18 @@ from ...core.errors import InputError
 from ...core.port.layer import BLOCK, CUSTOM, Step, Trace
 from ...core.port.subject import Inputs
 from ...core.technique import Arrays
+from .alone import pulled, replayed
 from .biased import biased
 from .building import built, refusal
+from .copying import lowered, raised, uncomputed
 from .known import kind_of
 from .layers import layers
-from .observing import Watch
-from .raising import NARROW, WIDE, Raised, in_mode, lowered, raised, uncomputed, untouched
 from .recognising import recognised
-from .replaying import pulled, replayed
+from .running import NARROW, WIDE, Raised, in_mode, untouched
 from .tensors import Tensors, kept
 from .values import Seen, arguments, array_of, is_float, named, tensor_of
 from .varying import varied
+from .watching import Watch
 
 DETACHED = (
     "no output of the PyTorch model depends on its weights or inputs as far as gradients go; "
@@ -91,10 +92,10 @@ class Subject:
         given = dict(zip(_names(inputs), [*args, *kwargs.values()], strict=True))
         leaves = {f"input {name}": tensor.requires_grad_() for name, tensor in given.items() if is_float(tensor)}
         with self._all_trained(self.model), kept(self.model), self._running(training):
-            weights = {name: place.get() for name, place in self.tensors.items() if not place.buffer}
+            places = {name: place for name, place in self.tensors.items() if not place.buffer}
+            weights = {name: place.get() for name, place in places.items() if is_float(place.get())}
             wanted = weights | leaves
-            outputs = [output for output in self._called(inputs, (args, kwargs)).values() if is_float(output)]
-            pairs = [pair for pair in zip(outputs, cotangents, strict=True) if pair[1] is not None]
+            pairs = _pairs(self._called(inputs, (args, kwargs)), cotangents)
             if pairs and wanted and not any(output.requires_grad for output, _ in pairs):
                 raise InputError(DETACHED)
             directions = [tensor_of(cotangent, self.dtype) for _, cotangent in pairs]
@@ -117,8 +118,7 @@ class Subject:
         with kept(self.model, weights=True):
             for batch, wanted in zip(batches, targets, strict=True):
                 with self._running(True):
-                    outputs = [output for output in self._called(batch).values() if is_float(output)]
-                    pairs = [pair for pair in zip(outputs, wanted, strict=True) if pair[1] is not None]
+                    pairs = _pairs(self._called(batch), wanted)
                     loss = sum(((output - tensor_of(target, self.dtype)) ** 2).mean() / 2 for output, target in pairs)
                     if parameters and not (isinstance(loss, Tensor) and loss.requires_grad):
                         raise InputError(DETACHED)
@@ -162,8 +162,7 @@ class Subject:
 
     def vary(self, step: Step, setting: str, value: Any) -> Step | None:
         """The same step with another value of a setting, or of `role`, whose value holds the settings as well."""
-        kind = self._kinds.get(step.handle.module)
-        return varied(step, setting, value, kind.renamed if kind is not None else {})
+        return varied(step, setting, value)
 
     def _owner(self, step: Step) -> nn.Module:
         """The module that was called, or that holds what was given to a function."""
@@ -259,6 +258,17 @@ def _frozen(model: nn.Module) -> set[nn.Module]:
     found = {module for module in model.modules() if not module.training}
     model.eval()
     return found
+
+
+def _pairs(outputs: Mapping[str, Tensor], others: Sequence[NDArray[Any] | None]) -> list[tuple[Tensor, NDArray[Any]]]:
+    """The outputs of floats with what belongs to each, but for those that have None."""
+    floats = {name: output for name, output in outputs.items() if is_float(output)}
+    if len(floats) != len(others):
+        raise InputError(
+            f"the PyTorch model gave {len(floats)} outputs of floats ({', '.join(floats)}) where {len(others)} were "
+            "expected; let it give the same ones in training as in evaluation mode"
+        )
+    return [(output, other) for output, other in zip(floats.values(), others, strict=True) if other is not None]
 
 
 def _arrays(outputs: Mapping[str, Tensor], seen: Callable[[Tensor], NDArray[Any]]) -> Arrays:

@@ -11,20 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from ...core.port.layer import Step
-from . import arguing, attending, known, rolling, windows
+from . import arguing, functional, masking, rolling, windows
 from .activations import activation
-from .observing import Call
+from .watching import Call
 
 METHODS = {"nearest": "nearest", "bicubic": "bicubic", "area": "area"}
 Changed = Callable[..., Any]
 
 
-def varied(step: Step, setting: str, value: Any, attributes: Mapping[str, str]) -> Step | None:
-    """The step with another value, or None where PyTorch cannot compute that.
-
-    `attributes` are those of the step's module that have other names than PyTorch's own: {value: attribute}.
-    """
-    found = _changed(step, setting, value, attributes)
+def varied(step: Step, setting: str, value: Any) -> Step | None:
+    """The step with another value, or None where PyTorch cannot compute that."""
+    found = _changed(step, setting, value)
     if found is None:
         return None
     call = found if isinstance(found, Call) else dataclasses.replace(step.handle, target=found)
@@ -37,7 +34,7 @@ def _without_role(value: Mapping[str, Any]) -> dict[str, Any]:
     return {name: each for name, each in value.items() if name != "role"}
 
 
-def _changed(step: Step, setting: str, value: Any, names: Mapping[str, Any]) -> Changed | Call | None:
+def _changed(step: Step, setting: str, value: Any) -> Changed | Call | None:
     if setting == "role":
         return _another(step, value)
     special = SPECIAL.get(step.role, {}).get(setting)
@@ -47,21 +44,21 @@ def _changed(step: Step, setting: str, value: Any, names: Mapping[str, Any]) -> 
     if plain is None:
         return None
     word, convert = plain
-    return _set(step.handle, {word: convert(value, step)}, names)
+    return _set(step.handle, {word: convert(value, step)})
 
 
-def _set(call: Call, changes: Mapping[str, Any], names: Mapping[str, Any]) -> Call | None:
+def _set(call: Call, changes: Mapping[str, Any]) -> Call | None:
     """The same call with other values of its parameters, or of its module's attributes."""
     if call.module is None:
-        if call.name not in known.FUNCTIONS or not set(changes) <= set(known.FUNCTIONS[call.name][1]):
+        if call.name not in functional.FUNCTIONS or not set(changes) <= set(functional.FUNCTIONS[call.name][1]):
             return None
         args, kwargs = arguing.rebound(call.name, call.args, call.kwargs, **changes)
         return dataclasses.replace(call, args=args, kwargs=kwargs)
-    if not all(hasattr(call.module, names.get(word, word)) for word in changes):
+    if not all(hasattr(call.module, call.renamed.get(word, word)) for word in changes):
         return None
     module = copy.copy(call.module)
     for word, value in changes.items():
-        setattr(module, names.get(word, word), value)
+        setattr(module, call.renamed.get(word, word), value)
     return dataclasses.replace(call, target=module, module=module)
 
 
@@ -156,7 +153,7 @@ def _biased(step: Step, value: Any) -> Changed | Call | None:
     if value or not step.settings.get("bias"):
         return None
     if module is None:
-        return _set(step.handle, {"bias": None}, {})
+        return _set(step.handle, {"bias": None})
     return (lambda x: nn.functional.linear(x, module.weight)) if isinstance(module, nn.Linear) else None
 
 
@@ -204,8 +201,8 @@ SPECIAL: dict[str, Mapping[str, Callable[[Step, Any], Changed | Call | None]]] =
     "lstm": RECURRENT,
     "gru": RECURRENT,
     "rnn": RECURRENT,
-    "attention": _by(attending.attended, "heads", "scale", "causal", "masked"),
-    "scaled_dot_product_attention": _by(attending.dotted, "scale", "causal", "masked"),
+    "attention": _by(masking.attended, "heads", "scale", "causal", "masked"),
+    "scaled_dot_product_attention": _by(masking.dotted, "scale", "causal", "masked"),
     "batch_norm": {"unbiased": _unbiased, "frozen": _frozen},
     "dense": {"bias": _biased},
     "layer_norm": {"axes": _last_axes},

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ...core.technique import Arrays
 from . import arguing
-from .observing import Call
 from .tensors import Tensors
 from .values import array_of, is_float, replaced, tensor_of, tensors_in
+from .watching import Call
 
 
 def replayed(

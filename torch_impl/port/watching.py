@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -14,8 +14,8 @@ from torch.overrides import TorchFunctionMode
 
 from ...core.port.layer import BLOCK, CUSTOM, Step
 from ...core.port.roles import MOVING
-from . import arguing, known
-from .settings import described
+from . import arguing, functional, known
+from .telling import described
 from .tensors import Tensors
 from .unrolling import unrolled
 from .values import Seen, is_float, replaced, tensors_in
@@ -29,7 +29,8 @@ class Call:
     """What a step called, with which arguments. `inputs` are the tensors among them in whose places others may come.
 
     `module` is the module that was called, or `name` the function's bare name. `weights` are the names of those of
-    the model's own tensors that are arguments.
+    the model's own tensors that are arguments. `renamed` are attributes of the module that do not have
+    PyTorch's own names: {value: attribute}.
     """
 
     target: Callable[..., Any]
@@ -39,6 +40,7 @@ class Call:
     module: nn.Module | None = None
     name: str = ""
     weights: tuple[str, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -133,6 +135,7 @@ class Watch(TorchFunctionMode):
         else:
             values = arguing.by_name(module, frame.call.args, frame.call.kwargs) | known.module_values(module, kind)
             values["frozen"] = module in self.frozen or values.get("frozen", False)
+            frame.call.renamed = kind.renamed
             role, settings = described(kind.role, values, *_shapes(frame.before, results))
         parts = unrolled(module, frame.path, frame.call.args, tensors) if isinstance(module, nn.RNNBase) else []
         for part in parts:
@@ -169,8 +172,8 @@ class Watch(TorchFunctionMode):
             self.narrow.append(place)
 
     def _call(self, func: Any, name: str, args: Any, kwargs: Any, inputs: list[Tensor]) -> tuple[Call, str]:
-        role = known.FUNCTIONS[name][0] if name in known.FUNCTIONS else ""
-        own = [tensor for tensor in inputs[1:] if id(tensor) in self.names] if role in known.GIVEN else []
+        role = functional.FUNCTIONS[name][0] if name in functional.FUNCTIONS else ""
+        own = [tensor for tensor in inputs[1:] if id(tensor) in self.names] if role in functional.GIVEN else []
         places = {id(tensor) for tensor in own}
         given = tuple(tensor for tensor in inputs if id(tensor) not in places)
         weights = tuple(dict.fromkeys(self.names[id(tensor)] for tensor in own))
@@ -178,12 +181,12 @@ class Watch(TorchFunctionMode):
         return Call(func, _held(args), _held(kwargs), given, None, name, weights), layer
 
     def _add(self, name: str, call: Call, before: tuple[Any, ...], outputs: list[Tensor], layer: str) -> None:
-        role = known.FUNCTIONS[name][0] if name in known.FUNCTIONS else name
+        role = functional.FUNCTIONS[name][0] if name in functional.FUNCTIONS else name
         if not outputs or not (role in MOVING or any(map(is_float, outputs))):
             return
         results = tuple(map(self.array, outputs))
         settings: dict[str, Any] = {}
-        if name in known.FUNCTIONS:
+        if name in functional.FUNCTIONS:
             values = arguing.bound(name, call.args, call.kwargs)
             if name.endswith(("1d", "2d", "3d")):
                 values["rank"] = int(name[-2])

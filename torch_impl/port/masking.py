@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...core.port.layer import Step
-from .settings import ATTENDED, HIDDEN, is_causal
+from .telling import ATTENDED, HIDDEN, is_causal
 
 Settings = Mapping[str, Any]
 
