@@ -93,7 +93,7 @@ def _what(found: Conversion) -> str:
         spec = found.spec
         text = f"{spec.name}, {len(spec.weights())} weights, {spec.parameter_count():,} parameters"
     else:
-        text = f"{len(found.tensors):,} tensors, {sum(each.nbytes for each in found.tensors) / 1e6:,.1f} MB"
+        text = f"{len(found.tensors):,} tensors, {sum(each.nbytes for each in found.tensors):,} bytes"
     paths = found.files.paths if found.files else [found.path]
     return f"{paths[-1]}: {text}" + (f" in {len(paths) - 1} shards" if len(paths) > 1 else "")
 

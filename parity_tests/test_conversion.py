@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import h5py
 import keras
 import numpy as np
 import torch
 from diglot.core.files import containers, digest, forms, planned, writing
+from diglot.core.port import mapfile
 from diglot.core.port.mapping import Match, WeightMapping
 from diglot.core.port.piece import Piece
 from parameterized import parameterized
@@ -273,6 +275,35 @@ class OwnModels(InFolder):
             found = torch.load(self.folder / "back.pt", weights_only=True)
             self.assertTrue(all(torch.equal(found[name], tensor) for name, tensor in tensors.items()))
 
+    def test_what_a_map_need_not_say(self) -> None:
+        """Second names of tied tensors, a model's optimizer, and the axes of a vector."""
+        self.tensors |= {"tied.weight": self.tensors["embed.weight"], "vector": torch.arange(3.0)}
+        vector = Match("vector", "", (Piece("vector", ""),), (Piece("layers/norm/vars/0", ""),), "map")
+        mapping = WeightMapping((*self.map.matches, vector))
+        diglot.convert(self.saved("tied.pt"), self.folder / "tied.weights.h5", map=mapping)
+        held = forms.read(self.folder / "tied.weights.h5")
+        assert held is not None
+        self.assertEqual(np.asarray(held.tensors["layers/norm/vars/0"]).tolist(), [0, 1, 2])
+        with h5py.File(self.folder / "tied.weights.h5", "a") as file:
+            file["optimizer/vars/0"] = 3
+        diglot.convert(self.folder / "tied.weights.h5", self.folder / "back.pt", map=mapping)
+        self.assertEqual(torch.load(self.folder / "back.pt", weights_only=True)["vector"].tolist(), [0, 1, 2])
+
+    def test_a_map_in_a_file(self) -> None:
+        mapfile.write_map(self.folder / "map.toml", self.map)
+        status, out, err = command(
+            self.folder / "user.pt", self.folder / "x.weights.h5", "--map", self.folder / "map.toml"
+        )
+        self.assertEqual((status, err), (0, ""))
+        self.assertRegex(out, "^wrote .*x.weights.h5: 11 tensors, 3,384 bytes$")
+        status, _, err = command(self.folder / "x.weights.h5", self.folder / "x.pt", "--map", self.folder / "map.toml")
+        self.assertEqual(status, 0)
+        self.assertIn("the map leaves out norm.num_batches_tracked of the target", err)
+        (self.folder / "short.toml").write_text('[rename]\n"conv.weight" = "layers/conv/vars/0"\n')
+        said = command(self.folder / "user.pt", self.folder / "y.weights.h5", "--map", self.folder / "short.toml")
+        self.assertEqual(said[0], 2)
+        self.assertIn("the map only renames conv.weight, and a file does not say what its axes are", said[2])
+
     def test_what_a_map_may_not_say(self) -> None:
         first, last = self.folder / "user.pt", self.folder / "x.weights.h5"
         some = WeightMapping(self.map.matches[:1])
@@ -432,6 +463,27 @@ class Whole(InFolder):
 
 
 class Cost(InFolder):
+    def test_no_framework_for_a_librarys_weights(self) -> None:
+        """A spec and a source, there and back; PyTorch's file and safetensors."""
+        program = """
+import os, sys
+import diglot
+os.chdir(sys.argv[1])
+spec = diglot.spec("resnet_small")
+diglot.save("first.safetensors", spec, diglot.initial_state(spec))
+diglot.convert("first.safetensors", "theirs.pth", source="torchvision")
+diglot.convert("theirs.pth", "theirs.safetensors")
+diglot.convert("theirs.safetensors", "ours.safetensors", spec, "torchvision")
+diglot.convert("ours.safetensors", "ours.pt")
+diglot.convert("ours.pt", "last.safetensors", spec)
+same = open("first.safetensors", "rb").read() == open("last.safetensors", "rb").read()
+print(same, sorted({"torch", "keras", "tensorflow", "jax"} & set(sys.modules)))
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(self.folder)], capture_output=True, text=True, check=True
+        )
+        self.assertEqual(done.stdout, "True []\n")
+
     @unittest.skipUnless(os.path.exists("/proc/self/status"), "the peak is asked of Linux")
     def test_no_framework_and_flat_memory(self) -> None:
         """208 MB, of which the largest tensor has 16: PyTorch's file and safetensors into Keras's and back."""
@@ -439,6 +491,7 @@ class Cost(InFolder):
 import os, sys
 from diglot.core.files import forms, repacking, target, writing
 from diglot.core.files.planned import Planned
+from diglot.core.port import mapfile
 from diglot.core.port.mapping import Match, WeightMapping
 from diglot.core.port.piece import Piece
 import numpy as np

@@ -14,9 +14,10 @@ import re
 import shutil
 import struct
 import tempfile
+import weakref
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CheckpointError
-from . import heaps
-from .layer_names import name_of
+from . import apart, heaps
 from .stored import CODES, PLAIN, Held, Mapped, Stored, reason, sound
 
 FORM, LEGACY, ARCHIVE = "weights.h5", "h5", "keras"
@@ -43,28 +43,50 @@ UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeE
 def read(path: Path) -> Held:
     """The tensors of a `.weights.h5`, a legacy `.h5` or a `.keras` file by name.
 
-    Raises CheckpointError for a damaged file, and for one that would unpack to far more than it is.
+    The library of HDF5 looks into it in a process apart. Raises CheckpointError for a damaged file, and for one that
+    would unpack to far more than it is.
     """
-    import h5py  # type: ignore[import-untyped]
-
-    label = f"the weights in {path}"
     try:
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            mapped, base, source = _hdf5_in(path, Path(folder))
-            file = h5py.File(source, "r")  # stays readable when the folder is gone
-        heaps.check(file, mapped, base)
-        legacy, found = datasets(file, str(path))
-        groups = {} if legacy else {name.rpartition("/")[0]: dataset.parent for name, dataset in found.items()}
-        notes = {name: name_of(group, mapped, base) for name, group in groups.items()}
-        tensors = {
-            name: _stored(name, dataset, notes.get(name.rpartition("/")[0], ""), mapped, base, path)
-            for name, dataset in found.items()
-        }
+        mapped, base, length = _hdf5_in(path)
     except UNREADABLE as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{path} is not a readable Keras file ({reason(error)}); nothing was read") from error
-    return Held(label, LEGACY if legacy else FORM if source == path else ARCHIVE, tensors, {}, [mapped])
+    where = {"path": str(mapped.path.absolute()), "base": base, "length": length, "label": str(path)}
+    said = apart.ask("hdf5", "listing", **where)
+    tensors = {name: _stored(name, entry, mapped, where) for name, entry in said["tensors"].items()}
+    archive = bool(base) or mapped.path != path
+    form = LEGACY if said["legacy"] else ARCHIVE if archive else FORM
+    return Held(f"the weights in {path}", form, tensors, {}, [mapped])
+
+
+def listing(path: str, base: int, length: int, label: str) -> dict[str, Any]:
+    """Every tensor of a file by name: its kind, shape, place in the file or None, the layer's name and its own path.
+
+    The HDF5 begins at `base` of the file. Raises CheckpointError, and whatever h5py makes of a damaged file.
+    """
+    mapped = Mapped(Path(path))
+    with _opened(mapped, base, length) as file:
+        heaps.check(file, mapped, base)
+        legacy, found = datasets(file, label)
+        return {"legacy": legacy, "tensors": {name: _entry(name, each, label) for name, each in found.items()}}
+
+
+def numbers(path: str, base: int, length: int, label: str, at: str, to: str) -> dict[str, Any]:
+    """Write the numbers of a dataset into another file."""
+    with _opened(Mapped(Path(path)), base, length) as file:
+        dataset = file[at]
+        held = np.asarray(dataset[()])
+        code = _code(dataset)
+        raw = held if code in ("BF16", "BOOL") or code is None else held.astype(CODES[code], copy=False)
+        raw.tofile(to)
+        return {"bytes": raw.nbytes}
+
+
+def _opened(mapped: Mapped, base: int, length: int) -> Any:
+    import h5py  # type: ignore[import-untyped]
+
+    return h5py.File(_Window(mapped, base, length) if base else mapped.path, "r")
 
 
 def datasets(file: Any, label: str) -> tuple[bool, dict[str, Any]]:
@@ -152,31 +174,47 @@ def _code(dataset: Any) -> str | None:
     return PLAIN.get(kind.newbyteorder("<")) if kind.kind in "fiu" else None
 
 
-def _stored(name: str, dataset: Any, note: str, mapped: Mapped, base: int, path: Path) -> Stored:
+def _entry(name: str, dataset: Any, label: str) -> list[Any]:
     code, shape = _code(dataset), sound(dataset.shape)
     if code is None or shape is None:
-        raise CheckpointError(f"{path}: {name} is no array of numbers; nothing was read")
+        raise CheckpointError(f"{label}: {name} is no array of numbers; nothing was read")
     size, kept = math.prod(shape) * CODES[code].itemsize, dataset.id.get_storage_size()
     if size > max(SMALL, PACKED * kept):
         raise CheckpointError(
-            f"{path}: {name} says that it has {size:,} bytes, and {kept:,} of them are there; nothing was read"
+            f"{label}: {name} says that it has {size:,} bytes, and {kept:,} of them are there; nothing was read"
         )
-    offset = dataset.id.get_offset()
-    if dataset.chunks is None and offset is not None and dataset.dtype.newbyteorder("<") == dataset.dtype:
-        if base + offset + size > mapped.size:
-            raise CheckpointError(f"{path} is cut off: {name} would end behind the end of the file; nothing was read")
-        raw = functools.partial(mapped.array, code, shape, base + offset)
-    else:
-        raw = functools.partial(_chunked, dataset, code, path)
+    note = dataset.parent.attrs.get("name", "")
+    plain = dataset.chunks is None and dataset.dtype.newbyteorder("<") == dataset.dtype
+    offset = dataset.id.get_offset() if plain else None
+    return [code, shape, offset, note if isinstance(note, str) else "", dataset.name]
+
+
+def _stored(name: str, entry: Sequence[Any], mapped: Mapped, where: dict[str, Any]) -> Stored:
+    code, given, offset, note, at = entry
+    shape = sound(given)
+    if code not in CODES or shape is None:
+        raise CheckpointError(f"{where['label']}: {name} is no array of numbers; nothing was read")
+    size = math.prod(shape) * CODES[code].itemsize
+    raw: Callable[[], NDArray[Any]] = functools.partial(_unpacked, at, code, shape, mapped, where)
+    if offset is not None:
+        begin = where["base"] + offset
+        if offset < 0 or begin + size > mapped.size:
+            raise CheckpointError(
+                f"{where['label']} is cut off: {name} would end behind the end of the file; nothing was read"
+            )
+        raw = functools.partial(mapped.array, code, shape, begin)
     return Stored(name, code, shape, raw, note)
 
 
-def _chunked(dataset: Any, code: str, path: Path) -> NDArray[Any]:
-    try:
-        held = np.asarray(dataset[()])
-    except UNREADABLE as error:
-        raise CheckpointError(f"{path} is damaged at {dataset.name} ({reason(error)}); nothing was written") from error
-    return held.view(CODES[code]) if code in ("BF16", "BOOL") else held.astype(CODES[code], copy=False)
+def _unpacked(at: str, code: str, shape: tuple[int, ...], mapped: Mapped, where: dict[str, Any]) -> NDArray[Any]:
+    """A dataset in chunks, or in another byte order. `mapped` keeps what an archive was unpacked to."""
+    with tempfile.TemporaryDirectory() as folder:
+        to = Path(folder, "numbers")
+        apart.ask("hdf5", "numbers", **where, at=at, to=str(to))
+        held = np.fromfile(to, CODES[code])
+    if held.size != math.prod(shape):
+        raise CheckpointError(f"{where['label']} is damaged at {at}: it has not as many numbers as it says")
+    return held.reshape(shape)
 
 
 class _Window(io.RawIOBase):
@@ -206,11 +244,11 @@ class _Window(io.RawIOBase):
         return len(part)
 
 
-def _hdf5_in(path: Path, folder: Path) -> tuple[Mapped, int, Any]:
-    """The file in memory, where HDF5 begins in it, and what h5py opens: the path, or the member of an archive."""
+def _hdf5_in(path: Path) -> tuple[Mapped, int, int]:
+    """The file in memory, and where HDF5 begins in it and how long it is: all of it, or the member of an archive."""
     mapped = Mapped(path)
     if mapped.bytes(0, 8) == MAGIC:
-        return mapped, 0, path
+        return mapped, 0, mapped.size
     if not zipfile.is_zipfile(path):
         raise CheckpointError(
             f"{path} is not a readable Keras file: it is neither HDF5 nor an archive; nothing was read"
@@ -222,13 +260,25 @@ def _hdf5_in(path: Path, folder: Path) -> tuple[Mapped, int, Any]:
         if member.compress_type != zipfile.ZIP_STORED:
             if member.file_size > PACKED * mapped.size:
                 raise CheckpointError(f"{path} would unpack to more than {PACKED} times its size; nothing was read")
-            with archive.open(member) as packed, (folder / INSIDE).open("wb") as file:
-                shutil.copyfileobj(packed, file)
-            return Mapped(folder / INSIDE), 0, folder / INSIDE
+            return _extracted(archive, member)
     offset = data_offset(mapped, member)
     if offset + member.file_size > mapped.size:
         raise CheckpointError(f"{path} is cut off: {INSIDE} would end behind the end of the file; nothing was read")
-    return mapped, offset, _Window(mapped, offset, member.file_size)
+    return mapped, offset, member.file_size
+
+
+def _extracted(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[Mapped, int, int]:
+    """The member in a folder of its own, which goes when nothing is read from it any more."""
+    folder = tempfile.mkdtemp()
+    try:
+        with archive.open(member) as packed, Path(folder, INSIDE).open("wb") as file:
+            shutil.copyfileobj(packed, file)
+        mapped = Mapped(Path(folder, INSIDE))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    weakref.finalize(mapped, shutil.rmtree, folder, ignore_errors=True)
+    return mapped, 0, mapped.size
 
 
 def data_offset(mapped: Mapped, member: zipfile.ZipInfo) -> int:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import StateError, nearest
+from ..foreign import ALWAYS_LEFT_OUT
 from ..port.mapping import Match, WeightMapping
 from ..port.piece import Piece
+from ..source import matches
 from .layering import lay
 from .planned import Planned
 from .stored import CODES, Held, Stored
 
 Array = NDArray[Any]
 Part = tuple[Match, int, Piece]
+NO_WEIGHTS = {"optimizer", "metrics", "seed_generator"}
 KERAS = ("weights.h5", "keras")  # the forms that name a tensor by its dataset's path
 
 
@@ -28,7 +32,7 @@ def planned(mapping: WeightMapping, held: Held, side: str, form: str) -> tuple[P
     """
     other = "keras" if side == "torch" else "torch"
     wholes: dict[str, list[Part]] = {}
-    for match in mapping.matches:
+    for match in (_in_full(match, held, side) for match in mapping.matches):
         for number, piece in enumerate(_pieces(match, other)):
             wholes.setdefault(_file_name(piece, form, match), []).append((match, number, piece))
     result = []
@@ -51,10 +55,43 @@ def planned(mapping: WeightMapping, held: Held, side: str, form: str) -> tuple[P
 
 
 def unused(mapping: WeightMapping, held: Held, side: str) -> list[str]:
-    """The tensors of a file that a mapping neither takes nor waves through."""
+    """The tensors of a file that a mapping neither takes nor waves through.
+
+    What is no weight (an optimizer's slots, the state of a generator, a count of batches) is not among them, nor is the
+    second name of a tied tensor: one with the same numbers as one that is taken.
+    """
     taken = {_present(piece, held) for match in mapping.matches for piece in _pieces(match, side)}
     waved = {name for names in mapping.ignored.values() for name in names}
-    return [name for name in held.tensors if name not in taken and name not in waved]
+    left = [
+        name
+        for name in held.tensors
+        if name not in taken and name not in waved and not matches(ALWAYS_LEFT_OUT, name)
+        and not (side == "keras" and NO_WEIGHTS & set(name.split("/")))
+    ]  # fmt: skip
+    return [name for name in left if not any(_same(held, name, other) for other in taken if other is not None)]
+
+
+def _same(held: Held, name: str, other: str) -> bool:
+    one, two = held.tensors[name], held.tensors[other]
+    return (one.code, one.shape) == (two.code, two.shape) and np.array_equal(one.flat(), two.flat())
+
+
+def _in_full(match: Match, held: Held, side: str) -> Match:
+    """A match that only renames a tensor, with the axes that one of a single axis has."""
+    if match.axes:
+        return match
+    if len(match.torch) != 1 or len(match.keras) != 1 or len(_sources(match, held, side)[0][1].shape) > 1:
+        raise StateError(
+            f"the map only renames {match.torch[0].tensor}, and a file does not say what its axes are; give them, or "
+            "write the map in full with diglot compare --write-map"
+        )
+    axes = "channels" if _sources(match, held, side)[0][1].shape else ""
+    return replace(
+        match,
+        axes=axes,
+        torch=(replace(match.torch[0], axes=axes),),
+        keras=(replace(match.keras[0], axes=axes),),
+    )
 
 
 def _pieces(match: Match, side: str) -> tuple[Piece, ...]:

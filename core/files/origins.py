@@ -17,10 +17,10 @@ from ..source import Source
 from ..spec import Spec
 from ..state import State
 from . import forms, hdf5, layouts
+from .mapped import NO_WEIGHTS
 from .stored import PLAIN, Held, Stored
 
 OWN = Source("torch")  # no rule: our names
-NO_WEIGHTS = ("optimizer", "metrics", "seed_generator")
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def own(path: Path, spec: Spec | None) -> tuple[Spec, Origin]:
             return spec, _origin(foreign.places(spec, OWN), held, names)
         spec = spec or layouts.configured(path)
         places, _ = keras_places(spec)
-        tensors = {name: tensor for name, tensor in held.tensors.items() if not set(name.split("/")) & set(NO_WEIGHTS)}
+        tensors = {name: tensor for name, tensor in held.tensors.items() if not NO_WEIGHTS & set(name.split("/"))}
         wanted = {place.name: place.weight.shape for place in places}
         found = {name: tensor.shape for name, tensor in tensors.items()}
         if wanted != found:
@@ -137,7 +137,7 @@ def _by_layer(held: Held) -> Held | None:
     """A file of Keras 3 with its tensors named by layer and number; None where it keeps no names of layers."""
     found: dict[str, Stored] = {}
     for path, tensor in held.tensors.items():
-        if set(path.split("/")) & set(NO_WEIGHTS):
+        if NO_WEIGHTS & set(path.split("/")):
             continue
         if not tensor.note:
             return None
