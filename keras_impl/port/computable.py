@@ -1,6 +1,7 @@
 """What TensorFlow can only compute one way, in another way that comes to the same.
 
-On a CPU a convolution in groups has no gradients, and windows of three axes are not pooled in float64.
+On a CPU a convolution in groups has no gradients; in float64 windows of three axes are not pooled, and channels that
+come first are not convolved. A vectorised map cannot do without the graphs that a run does without.
 `TimeDistributed` computes step by step, which hides the layer within.
 """
 
@@ -13,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 from keras import layers as kl
 from keras.src import backend
-from keras.src.backend.tensorflow import nn
+from keras.src.backend.tensorflow import nn, numpy
 
 from . import geometry
 from .patching import Patch
@@ -25,8 +26,11 @@ PLACEWISE = (kl.Dense, kl.LayerNormalization, kl.RMSNormalization, kl.Activation
 
 def patches() -> list[Patch]:
     """What has to be replaced while a model runs."""
-    return [(nn, "conv", _conv), (tf.nn, "max_pool", _pool(largest)),
-            (tf.nn, "avg_pool", _pool(averaged)), (tf, "vectorized_map", _vectorized), (kl.TimeDistributed, "call", _time_distributed)]  # fmt: skip
+    return [
+        (nn, "conv", _conv), (nn, "conv_transpose", _conv_transpose), (numpy, "signbit", _signbit),
+        (tf.nn, "max_pool", _pool(largest)), (tf.nn, "avg_pool", _pool(averaged)),
+        (tf, "vectorized_map", _vectorized), (kl.TimeDistributed, "call", _time_distributed),
+    ]  # fmt: skip
 
 
 def _conv(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -34,30 +38,58 @@ def _conv(original: Callable[..., Any]) -> Callable[..., Any]:
         inputs: Any, kernel: Any, strides: Any = 1, padding: str = "valid", data_format: Any = None,
         dilation_rate: Any = 1,
     ) -> Any:  # fmt: skip
-        last = backend.standardize_data_format(data_format) == "channels_last"
-        channels, each = int(inputs.shape[-1 if last else 1]), int(kernel.shape[-2])
-        if channels == each or channels % each or not tf.executing_eagerly():
+        if not tf.executing_eagerly():
             return original(inputs, kernel, strides, padding, data_format, dilation_rate)
-        return grouped(original, inputs, tf.convert_to_tensor(kernel), strides, padding, data_format, dilation_rate)
+        if backend.standardize_data_format(data_format) == "channels_first":
+            return _turned(conv, inputs, kernel, strides, padding, dilation_rate=dilation_rate)
+        channels, each = int(inputs.shape[-1]), int(kernel.shape[-2])
+        if channels == each or channels % each:
+            return original(inputs, kernel, strides, padding, "channels_last", dilation_rate)
+        return grouped(original, inputs, tf.convert_to_tensor(kernel), strides, padding, dilation_rate)
 
     return conv
 
 
-def grouped(
-    conv: Callable[..., Any], inputs: Any, kernel: Any, strides: Any, padding: str, data_format: Any, dilation: Any
-) -> Any:
-    """A convolution in groups: depthwise where each channel is a group of its own, else group by group."""
-    last = backend.standardize_data_format(data_format) == "channels_last"
-    axis = -1 if last else 1
-    groups = int(inputs.shape[axis]) // int(kernel.shape[-2])
+def _conv_transpose(original: Callable[..., Any]) -> Callable[..., Any]:
+    def conv_transpose(
+        inputs: Any, kernel: Any, strides: Any = 1, padding: str = "valid", output_padding: Any = None,
+        data_format: Any = None, dilation_rate: Any = 1,
+    ) -> Any:  # fmt: skip
+        if tf.executing_eagerly() and backend.standardize_data_format(data_format) == "channels_first":
+            return _turned(original, inputs, kernel, strides, padding, output_padding, dilation_rate=dilation_rate)
+        return original(inputs, kernel, strides, padding, output_padding, data_format, dilation_rate)
+
+    return conv_transpose
+
+
+def _turned(conv: Callable[..., Any], inputs: Any, *args: Any, **kwargs: Any) -> Any:
+    """A convolution of channels that come first, for which a CPU has no float64."""
+    rank = len(inputs.shape)
+    last = tf.transpose(inputs, (0, *range(2, rank), 1))
+    return tf.transpose(conv(last, *args, data_format="channels_last", **kwargs), (0, rank - 1, *range(1, rank - 1)))
+
+
+def _signbit(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Keras looks for a sign, as its argmax does, among the bits of a float32, of which a run in float64 has none."""
+
+    def signbit(x: Any) -> Any:
+        x = tf.convert_to_tensor(x)
+        return tf.less(tf.bitcast(x, tf.int64), 0) if x.dtype == tf.float64 else original(x)
+
+    return signbit
+
+
+def grouped(conv: Callable[..., Any], inputs: Any, kernel: Any, strides: Any, padding: str, dilation: Any) -> Any:
+    """A convolution in groups, channels last: depthwise where each channel is a group of its own, else one by one."""
+    groups = int(inputs.shape[-1]) // int(kernel.shape[-2])
     rank = len(inputs.shape) - 2
-    strides = (strides,) * rank if isinstance(strides, int) else tuple(strides)
-    dilation = (dilation,) * rank if isinstance(dilation, int) else tuple(dilation)
+    strides, dilation = geometry.spread(strides, rank), geometry.spread(dilation, rank)
+    form = "channels_last"
     if int(kernel.shape[-2]) == 1 and rank < 3 and len(set(strides)) == 1 and padding in ("valid", "same"):
         depthwise = tf.reshape(kernel, (*kernel.shape[:-2], groups, int(kernel.shape[-1]) // groups))
-        return nn.depthwise_conv(inputs, depthwise, strides, padding, data_format, dilation)
-    pairs = zip(tf.split(inputs, groups, axis), tf.split(kernel, groups, -1), strict=True)
-    return tf.concat([conv(x, w, strides, padding, data_format, dilation) for x, w in pairs], axis)
+        return nn.depthwise_conv(inputs, depthwise, strides, padding, form, dilation)
+    pairs = zip(tf.split(inputs, groups, -1), tf.split(kernel, groups, -1), strict=True)
+    return tf.concat([conv(x, w, strides, padding, form, dilation) for x, w in pairs], -1)
 
 
 def _pool(pooled: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -100,8 +132,6 @@ def _windows(x: Any, window: tuple[int, ...], strides: tuple[int, ...], word: st
 
 
 def _vectorized(original: Callable[..., Any]) -> Callable[..., Any]:
-    """The one function that cannot do without the graphs that a run does without."""
-
     def vectorized_map(*args: Any, **kwargs: Any) -> Any:
         eager = tf.config.functions_run_eagerly()
         try:

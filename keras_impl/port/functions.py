@@ -60,7 +60,7 @@ PLAIN = {
     "relu": "relu", "relu6": "relu6", "sigmoid": "sigmoid", "tanh": "tanh", "silu": "silu", "swish": "silu",
     "softplus": "softplus", "softsign": "softsign", "selu": "selu", "hard_sigmoid": "hard_sigmoid",
     "hard_silu": "hard_swish", "hard_swish": "hard_swish", "log_sigmoid": "log_sigmoid", "exp": "exponential",
-    "mish": "mish", "add": "add", "subtract": "subtract", "multiply": "multiply", "divide": "divide",
+    "mish": "mish", "add": "add", "bias_add": "add", "subtract": "subtract", "multiply": "multiply", "divide": "divide",
     "true_divide": "divide", "truediv": "divide", "matmul": "matmul", "dot": "matmul", "concatenate": "concatenate",
     "concat": "concatenate", "sum": "sum", "reduce_sum": "sum",
     "reshape": "reshape", "transpose": "permute", "swapaxes": "permute", "moveaxis": "permute", "squeeze": "squeeze",

@@ -71,13 +71,24 @@ def write_live(model: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
 def drawn(model: Any) -> Iterator[list[NDArray[Any]]]:
     """Inputs that a model which knows their shapes may take: of the declared types, or of small whole numbers."""
     tensors = getattr(model, "inputs", None)
-    if not tensors or not isinstance(tensors, list):
+    known = [(one.shape, one.dtype) for one in tensors] if isinstance(tensors, list) else _built(model)
+    if not known:
         return
     rng = np.random.default_rng(0)
-    shapes = [(BATCH, *(size or LENGTHS[len(one.shape) > 3] for size in one.shape[1:])) for one in tensors]
+    shapes = [(BATCH, *(size or LENGTHS[len(shape) > 3] for size in shape[1:])) for shape, _ in known]
     whole = [rng.integers(0, 2, shape) for shape in shapes]
     floats = [rng.standard_normal(shape) for shape in shapes]
-    declared = [tf.as_dtype(one.dtype).is_floating for one in tensors]
+    declared = [tf.as_dtype(dtype).is_floating for _, dtype in known]
     yield [real if is_float else number for is_float, real, number in zip(declared, floats, whole, strict=True)]
     if any(declared):
         yield whole
+
+
+def _built(model: Any) -> list[tuple[tuple[int | None, ...], str]]:
+    """The shapes on which a model of the user's own class was built, in the order of its arguments."""
+    found = []
+    for shape in (getattr(model, "_build_shapes_dict", None) or {}).values():
+        if not isinstance(shape, tuple | list) or not all(size is None or isinstance(size, int) for size in shape):
+            return []
+        found.append((tuple(shape), "float32"))
+    return found

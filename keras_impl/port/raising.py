@@ -171,6 +171,7 @@ def _moved(inputs: Inputs, ulp: str) -> Inputs:
 def first_line(error: BaseException) -> str:
     """The sentence of an error that says what is wrong, without the report that Keras adds."""
     text = re.sub(r"\x1b\[\d*m", "", str(error))
+    text = re.sub(r"\{\{.*?\}\} ?| ?\[Op:.*", "", text)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith(("Exception encountered", "Arguments received"))]
     return (lines[0] if lines else type(error).__name__).rstrip(".")

@@ -202,7 +202,7 @@ def _like(value: float, tensor: Any) -> Any:
 def _loss(outputs: Sequence[Any], targets: Sequence[NDArray[Any]]) -> Any:
     terms = [_like(0.5, one) * tf.reduce_mean(tf.square(one - tf.constant(target, one.dtype)))
              for one, target in zip(outputs, targets, strict=True) if target is not None]  # fmt: skip
-    return tf.add_n(terms)
+    return tf.add_n(terms) if terms else tf.constant(0.0)
 
 
 def _pulled(tape: Any, outputs: Sequence[Any], sources: Mapping[str, Any], cotangents: Sequence[Any]) -> Arrays:
@@ -237,10 +237,8 @@ def _made(factory: Any, precise: bool) -> Any:
         try:
             model = factory()
         except Exception as error:
-            what = getattr(factory, "__name__", type(factory).__name__)
-            raise InputError(
-                f"{what} is no Keras model and makes none when it is called: {first_line(error)}"
-            ) from error
+            name, line = getattr(factory, "__name__", type(factory).__name__), first_line(error)
+            raise InputError(f"{name} is no Keras model and makes none when it is called: {line}") from error
     if not isinstance(model, keras.layers.Layer):
         name = getattr(factory, "__name__", type(factory).__name__)
         raise InputError(f"{name}() gave a {type(model).__name__} and no Keras model: give a function that makes one")
