@@ -15,6 +15,7 @@ from ..technique import Arrays
 from .carrying import canonical
 from .fingerprint import fingerprint, is_constant
 from .mapping import Match, WeightMapping
+from .numbers import related
 
 AXES = 5
 """An array of more axes is not turned about in search of another order."""
@@ -55,7 +56,11 @@ def contents(mapping: WeightMapping, torch: Arrays, keras: Arrays) -> list[Found
         ours, theirs = canonical(match, torch, "torch"), canonical(match, keras, "keras")
         found.append(_content(match, ours, theirs))
         prints[match.name] = tuple(0 if is_constant(one) else fingerprint(one) for one in (ours, theirs))
-    return _moved_about(mapping.matches, found, prints)
+    moved = _moved_about(mapping.matches, found, prints)
+    return [
+        replace(one, note=_related(match, torch, keras)) if one.content is Content.DIFFERENT else one
+        for match, one in zip(mapping.matches, moved, strict=True)
+    ]
 
 
 def _content(match: Match, torch: Array, keras: Array) -> Found:
@@ -67,8 +72,17 @@ def _content(match: Match, torch: Array, keras: Array) -> Found:
         side, array = ("Keras", keras) if is_constant(keras) else ("PyTorch", torch)
         value = float(array.reshape(-1)[0]) if array.size else 0.0
         return Found(match.name, Content.CONSTANT, f"{side} holds {value:g} all over")
-    note = next(_orders(match, torch, keras), "")
-    return Found(match.name, Content.REORDERED if note else Content.DIFFERENT, note)
+    if note := next(_orders(match, torch, keras), ""):
+        return Found(match.name, Content.REORDERED, note)
+    return Found(match.name, Content.DIFFERENT)
+
+
+def _related(match: Match, torch: Arrays, keras: Arrays) -> str:
+    """How Keras's numbers come of PyTorch's in another way than by their places."""
+    parts = {piece.tensor: piece.read(torch[piece.tensor], match.axes) for piece in match.torch}
+    note = related(canonical(match, torch, "torch"), canonical(match, keras, "keras"), parts)
+    slot = ".".join(match.name.rsplit(".", 2)[-2:])
+    return f"{slot}: {note}" if note else ""
 
 
 def _close(torch: Array, keras: Array) -> bool:

@@ -8,6 +8,10 @@ from .fingerprint import fingerprint, is_constant
 from .layer import BLOCK, CUSTOM, Step, Trace
 from .units import PROJECTIONS, Unit
 
+ACTIVATIONS = frozenset(
+    {"relu", "relu6", "sigmoid", "tanh", "silu", "softplus", "softsign", "mish", "selu", "hard_sigmoid", "hard_swish",
+     "log_sigmoid", "exponential", "gelu", "leaky_relu", "elu", "softmax"}
+)  # fmt: skip
 PRODUCT, ATTENTION = "matmul", "scaled_dot_product_attention"
 PLACED = frozenset({"concatenate", "stack", "subtract", "divide", PRODUCT, ATTENTION})
 ATTENDED = {
@@ -106,6 +110,8 @@ class Wiring:
                 for place, array in enumerate(step.inputs):
                     for unit in self._origins.get(id(array), ()):
                         self.ports[unit].add((step.role, place))
+            elif step.role in ACTIVATIONS and len(mine := self._origins.get(id(step.inputs[0]), ())) == 1:
+                self.ports[next(iter(mine))].add(("activation", 0))
             if turn in called:
                 self._call(step, turn, called[turn])
             elif step.role not in (BLOCK, CUSTOM):
