@@ -14,6 +14,7 @@ from diglot.core.port.formulas.activations import FIXED
 from diglot.core.port.formulas.attention import attended
 from diglot.core.port.formulas.found import digits
 from diglot.core.port.layer import Step
+from diglot.core.port.numbers import related
 from diglot.core.port.replaying import Agreement
 from parameterized import parameterized
 
@@ -318,6 +319,29 @@ class Between(unittest.TestCase):
         self.assertIsNone(between(BEFORE, draw(3, 6, 8, name="o"), draw(3, 6, 8, name="p")))
         self.assertIsNone(between({}, X, Y))
         self.assertIsNone(between(BEFORE, np.arange(5), np.arange(5)))
+
+
+class Numbers(unittest.TestCase):
+    @parameterized.expand(
+        [
+            ("Keras holds PyTorch's numbers plus 1", lambda x: x + 1),
+            ("Keras holds 0.5 times PyTorch's numbers", lambda x: 0.5 * x),
+            ("Keras holds absolute value of PyTorch's numbers", np.abs),
+            ("Keras holds nothing but zeros", np.zeros_like),
+            ("Keras's numbers are PyTorch's, rounded to float16", lambda x: x.astype(np.float16).astype(float)),
+            ("", lambda x: draw(*x.shape, name="other")),
+        ]
+    )
+    def test_says(self, text: str, function: Function) -> None:
+        for shape in ((8,), (30, 400)):
+            with self.subTest(shape):
+                x = draw(*shape, name="weight").astype(np.float32)
+                self.assertEqual(related(x, np.asarray(function(x.astype(float)))), text)
+
+    def test_one_of_two_parts(self) -> None:
+        one, other = draw(8, name="one"), draw(8, name="other")
+        wanted = "Keras holds `bias_ih` alone, without `bias_hh`"
+        self.assertEqual(related(one + other, one, {"bias_ih": one, "bias_hh": other}), wanted)
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def recurrent(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Arra
     seen = STEPS if y.ndim == 3 else x.shape[1]
     for (origin, start), backwards in itertools.product(starts, (False, True)):
         given = (x[:, ::-1] if backwards else x)[:, :seen]
-        direction = ", from the last step to the first" if backwards else ""
+        direction = ", reversed, from the last step to the first" if backwards else ""
         for name, states in _variants(role, given, tensors, start):
             for words, made, wanted in _shown(states, y, backwards):
                 yield Found("recurrent", f"{name}{origin}{direction}{words}", digits(made, wanted))
