@@ -178,7 +178,7 @@ PAIRS = (
     READER.but("forget bias added again", LSTM, "forget", load=load_forget_bias),
     TAGGER,
     TAGGER.but("reset and update gates swapped", GRU, "gate", load=load_unswapped_gates),
-    TAGGER.but("halves swapped", GRU, "halves|revers|direction|backward|swapped", load=load_swapped_halves),
+    TAGGER.but("halves swapped", GRU, "halves|revers|direction|from the last step", load=load_swapped_halves),
     TAGGER.but(
         "reset before the product", GRU, "reset_after", keras=lambda: tagger(reset_after=False), load=load_summed_biases
     ),
