@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST = 2000  # characters of a sentence
 ADVICE = "lower the learning rate or clip the gradients, and look at this batch"
 
 
@@ -12,7 +13,10 @@ class DiglotError(Exception):
     """A request that cannot be met. The command line prints it as one sentence and exits with status 2."""
 
     def __str__(self) -> str:
-        return " ".join(super().__str__().splitlines())  # a path, or the repr of what was given, may hold line breaks
+        # A path, or a name out of a file, may hold line breaks, what a terminal obeys, or no end.
+        text = " ".join(super().__str__().splitlines())
+        text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+        return text if len(text) <= LONGEST else f"{text[: LONGEST - 500]} … {text[-450:]}"
 
 
 class SpecError(DiglotError, ValueError):

@@ -43,6 +43,11 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
 }
 CORRUPT = {"safetensors": (8, 60), "pt": (40, 90), "bin": (40, 90), "weights.h5": (16, 300), "keras": (160, 400)}
 FORMS = tuple(CORRUPT)
+TORCHVISION = diglot.spec("resnet_small"), "torchvision"
+KERAS = (
+    diglot.spec("resnet_small", block="bottleneck", stride_on="conv1", conv_bias=True, norm_epsilon=1.001e-5),
+    "keras.applications",
+)
 SLOW = """
 import sys, time
 from diglot.core.files import digest
@@ -124,9 +129,8 @@ class Files(unittest.TestCase):
         said = self.refused(path, self.folder / other)
         self.assertIn(str(self.folder), said)
         self.refused(path, self.folder / "out.safetensors", "--spec", PRESET)
-        resnet = diglot.spec("resnet_small")
-        source = "keras.applications" if path.name.endswith((".h5", ".keras")) else "torchvision"
-        for load in (lambda: diglot.load(path), lambda: diglot.load_pretrained(resnet, path, source=source)):
+        library = KERAS if path.name.endswith((".h5", ".keras")) else TORCHVISION
+        for load in (lambda: diglot.load(path), lambda: diglot.load_pretrained(library[0], path, source=library[1])):
             before = self.held()
             with self.assertRaises(DiglotError) as caught:
                 load()
