@@ -13,7 +13,7 @@ from ..compare import Comparison
 from ..results import Cell
 from ..technique import Arrays
 from ..verdict import Verdict
-from . import dropping
+from . import dropping, sensitivity
 from .carrying import canonical
 from .contents import Content, Found, contents
 from .fingerprint import is_constant
@@ -104,7 +104,20 @@ class Session:
     def forward(self, taps: list[Comparison]) -> None:
         """The outputs, in evaluation mode."""
         started = time.perf_counter()
-        self.judge("forward", started, [item for item in taps if item.name.startswith("output ")], self.search.forward)
+        found = [item for item in taps if item.name.startswith("output ")]
+        moved = sensitivity.moved(self.porting, found)
+        if moved is None:
+            self.notes.append(
+                "whether the outputs depend on the inputs was not seen: the model takes no changed inputs"
+            )
+        elif not verdict.is_seen(moved) and all(item.verdict is Verdict.EQUAL for item in found):
+            text = (
+                f"no output moves by more than {moved:.2g} noise floors when the inputs are changed, so that nothing "
+                "could have been seen; give inputs that vary, and weights that let them through"
+            )
+            found = [comparing.failed(item.name, text) for item in found]
+        self.judge("forward", started, found, self.search.forward)
+        self.cells[-1] = replace(self.cells[-1], sensitivity=moved)
 
     def gradients(self) -> None:
         """The gradient of every matched weight and of every float input, in evaluation mode."""
