@@ -347,6 +347,7 @@ class Raising(unittest.TestCase):
     @parameterized.expand(
         [
             ("a way out of PyTorch", lambda x: torch.from_numpy(x.detach().numpy().astype(np.float32)), "inner"),
+            ("half precision", lambda x: x.half().to(x.dtype), ":half"),
             ("a constant", lambda x: x + torch.from_numpy(np.ones(3, np.float32)), ":add"),
             ("a refusal", lambda x: x if x.dtype == torch.float32 else 1 / 0, "ZeroDivisionError"),
         ]
@@ -356,6 +357,14 @@ class Raising(unittest.TestCase):
         self.assertEqual(found.precision, "float32")
         self.assertIn(words, found.weaker)
         self.assertEqual(found.run([drawn(2, 3)]).outputs["output"].dtype, np.float32)
+
+    def test_an_rms_norm_without_an_epsilon_has_that_of_float32(self) -> None:
+        x = 1e-4 * drawn(2, 3)
+        scaled = x / np.sqrt((x**2).mean(-1, keepdims=True) + np.finfo(np.float32).eps)
+        for model in (nn.RMSNorm(3), _Through(lambda y: F.rms_norm(y, (3,)))):
+            step = subject(model, x).run([x]).steps[0]
+            self.assertTrue(_same(step.outputs[0], scaled))
+            self.assertEqual(step.settings["epsilon"], np.finfo(np.float32).eps)
 
     def test_a_factory_is_called_under_float64(self) -> None:
         found = subject(lambda: _Through(lambda x: x + torch.linspace(0, 1, 3)), drawn(2, 3))

@@ -6,13 +6,10 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize, remove_spectral_norm, remove_weight_norm
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
-
-from .running import NARROW
 
 
 def copied(model: nn.Module) -> nn.Module:
@@ -74,12 +71,9 @@ def _copied_apart(model: nn.Module) -> nn.Module:
 
 
 def raised(model: nn.Module) -> nn.Module:
-    """The same module in float64, with every plain tensor that it holds, and with what it would take from its type."""
-    types = {module: _type(module) for module in model.modules()}
+    """The same module in float64, with every plain tensor that it holds."""
     model.cpu().double()
-    for module, dtype in types.items():
-        if isinstance(module, nn.RMSNorm) and module.eps is None:
-            module.eps = torch.finfo(dtype).eps
+    for module in model.modules():
         for name, value in list(vars(module).items()):
             if isinstance(value, Tensor) and value.is_floating_point():
                 setattr(module, name, value.detach().cpu().double())
@@ -89,7 +83,3 @@ def raised(model: nn.Module) -> nn.Module:
 def lowered(model: nn.Module) -> nn.Module:
     """The same module in float32, if it was in another precision."""
     return model.cpu().float()
-
-
-def _type(module: nn.Module) -> torch.dtype:
-    return next((parameter.dtype for parameter in module.parameters() if parameter.is_floating_point()), NARROW)

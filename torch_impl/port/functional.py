@@ -56,6 +56,7 @@ FUNCTIONS: dict[str, tuple[str, tuple[str, ...], Mapping[str, Any]]] = {
     "relu": ("relu", ("input", "inplace"), {}),
     "relu6": ("relu6", ("input", "inplace"), {}),
     "hardtanh": ("hardtanh", ("input", "min_val", "max_val", "inplace"), {"min_val": -1.0, "max_val": 1.0}),
+    **dict.fromkeys(("clamp", "clip"), ("clamp", ("input", "min", "max"), {"min": None, "max": None})),
     "sigmoid": ("sigmoid", ("input",), {}),
     "expit": ("sigmoid", ("input",), {}),
     "tanh": ("tanh", ("input",), {}),

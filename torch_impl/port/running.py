@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 NARROW, WIDE = torch.float32, torch.float64
+EPSILON = torch.finfo(NARROW).eps
+"""What an RMS norm without one takes in float32, which is what its user sees."""
 
 
 @contextlib.contextmanager
@@ -51,6 +53,8 @@ class Raised(TorchFunctionMode):
             args = tuple(WIDE if arg is NARROW else arg for arg in args)
             kwargs = {name: WIDE if value is NARROW else value for name, value in kwargs.items()}
         name = str(getattr(func, "__name__", ""))
+        if self.wide and name == "rms_norm" and kwargs.get("eps", args[3] if len(args) > 3 else None) is None:
+            args, kwargs = args[:3], kwargs | {"eps": EPSILON}
         if name in DROPPING:
             args, kwargs = _undropped(name, args, kwargs)
         return func(*args, **kwargs)

@@ -147,7 +147,7 @@ class Subject:
 
     @property
     def narrow(self) -> str:
-        """Where something was in float32 in the last run that was watched, or the empty string."""
+        """Where something was not in float64 in the last run that was watched, or the empty string."""
         found = self._observer.narrow if self._observer is not None else []
         return found[0] if found else ""
 
@@ -230,10 +230,10 @@ def _precise(made: nn.Module | None, factory: Any, inputs: Inputs) -> tuple[Subj
         found = _tried(subject, inputs)
     except InputError as error:
         why = f"{type(error.__cause__).__name__}: {error.__cause__}" if error.__cause__ else str(error)
-        place = f"; there is float32 at {subject.narrow}" if subject.narrow else ""
+        place = f"; it is left at {subject.narrow}" if subject.narrow else ""
         return None, f"the PyTorch model does not run in float64 ({why}{place})"
     if subject.narrow:
-        return None, f"there is float32 at {subject.narrow} of the PyTorch model, also where its weights are float64"
+        return None, f"the PyTorch model leaves float64 at {subject.narrow}, though its weights are in it"
     return found, ""
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from . import spatial
+from .running import EPSILON
 from .spatial import Described, Shape, Values, spread
 
 
@@ -40,7 +41,13 @@ def _instance_norm(values: Values, before: Shape, after: Shape) -> Described:
 
 
 def _rms_norm(values: Values, before: Shape, after: Shape) -> Described:
-    return "rms_norm", {"epsilon": values["eps"]}
+    return "rms_norm", {"epsilon": EPSILON if values["eps"] is None else values["eps"]}
+
+
+def _clamp(values: Values, before: Shape, after: Shape) -> Described:
+    bounds = (values["min"], values["max"])
+    plain = not any(isinstance(bound, torch.Tensor) for bound in bounds)
+    return {(0, None): "relu", (0, 6): "relu6"}.get(bounds if plain else (), "clamp"), {}
 
 
 def axis_of(dim: int, rank: int) -> int:
@@ -167,6 +174,7 @@ READERS: dict[str, Callable[[Values, Shape, Shape], Described]] = {
     "group_norm": _group_norm,
     "instance_norm": _instance_norm,
     "rms_norm": _rms_norm,
+    "clamp": _clamp,
     "softmax": _softmax("softmax"),
     "log_softmax": _softmax("log_softmax"),
     "softmax2d": _channel_softmax,

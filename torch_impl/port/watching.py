@@ -58,7 +58,7 @@ class Watch(TorchFunctionMode):
 
     `holders` are the names of layers by their modules, `kinds` what those modules are that are one step, and `frozen`
     those that are never in training mode.
-    `narrow` are the places at which something was in float32.
+    `narrow` are the places at which something was not in float64.
     """
 
     def __init__(
@@ -168,7 +168,7 @@ class Watch(TorchFunctionMode):
         return result
 
     def _check(self, place: str, tensors: list[Tensor]) -> None:
-        if any(tensor.dtype == torch.float32 for tensor in tensors):
+        if any(tensor.is_floating_point() and tensor.dtype != torch.float64 for tensor in tensors):
             self.narrow.append(place)
 
     def _call(self, func: Any, name: str, args: Any, kwargs: Any, inputs: list[Tensor]) -> tuple[Call, str]:
