@@ -8,7 +8,7 @@ TENSORFLOW ?= tensorflow-cpu
 # What the tests and the measurements hold the siblings against. Both would bring a PyTorch of their own choice.
 ORACLES := torchvision timm
 
-.PHONY: check test lint setup planted calibrate bench demo
+.PHONY: check test lint setup planted calibrate bench demo fuzz
 
 check: setup
 	$(BIN)/diglot check --workers 2 --report reports
@@ -31,6 +31,9 @@ calibrate: setup
 
 bench: setup
 	$(BIN)/python -m bench
+
+fuzz: setup
+	$(BIN)/python -m bench.fuzz --files 20000
 
 demo: setup
 	$(BIN)/python -m diglot.demo
