@@ -23,6 +23,9 @@ MATCHES = (
     Match("lstm.bias.input", "out",
           tuple(Piece(f"lstm.bias_{word}_l0", "(gate out)", (("gate", 4),), (("gate", 0),)) for word in ("ih", "hh")),
           (Piece("lstm/bias", "(gate out)", (("gate", 4),), (("gate", 0),)),), "order", ("lstm.l0", "lstm")),
+    Match("wide", "(width channels) out",
+          (Piece("fc.weight", "out (channels width)", (("channels", 2),), (), "", (1, 0, 6, 9)),),
+          (Piece("fc/kernel", "(width channels) out", (("channels", 2),), (), "vars/0", (0, 0, 6, 9)),), "map"),
     Match("summed", "out", (Piece("a", "out"), Piece("b", "1 out")), (Piece('odd "name"\\\x7f\n', "out"),), "map"),
 )  # fmt: skip
 WHOLE = WeightMapping(MATCHES, {"keras": ("conv/bias", "other/bias")}, ("names tell: fc1 is dense",))
@@ -65,6 +68,7 @@ class MapFileTest(unittest.TestCase):
         ("bad_pick", WEIGHT + 'torch_pick = { out = "a" }\n', DiglotError, "whole numbers from 0"),
         ("strange_factor", WEIGHT + "torch_factors = { gate = 2 }\n", DiglotError, "gate is no axis of w"),
         ("many_axes", WEIGHT + 'keras_axes = ["in out", "in out"]\n', DiglotError, "one text for each"),
+        ("span", WEIGHT + "keras_span = { axis = 0, start = 3 }\n", DiglotError, "keras_span takes"),
         ("layers", WEIGHT + 'layers = "fc"\n', DiglotError, "layers takes two names"),
         ("trainable", WEIGHT + 'trainable = "no"\n', DiglotError, "true or false"),
         ("twice", WEIGHT + WEIGHT, DiglotError, "says twice"),

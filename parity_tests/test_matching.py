@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from diglot.core.errors import StateError
+from diglot.core.errors import InputError, StateError
 from diglot.core.port.carrying import carried
 from diglot.core.port.contents import Content, contents
 from diglot.core.port.layer import Layer, Slot, Step, Trace
@@ -139,6 +139,12 @@ class ByPlaceTest(unittest.TestCase):
         ours = [dense("a", 4, 4, True), dense("b", 4, 2, True), dense("c", 4, 4, True)]
         theirs = [dense("x", 4, 4, False), dense("y", 4, 4, False), dense("z", 4, 2, False)]
         with self.assertRaisesRegex(StateError, "inputs="):
+            match(Model(ours), Model(theirs))
+
+    def test_without_a_run_nothing_tells_how_a_map_is_flattened(self) -> None:
+        ours = [convolution("c", (3, 3, 2, 4), True), dense("fc", 24, 5, True)]
+        theirs = [convolution("k", (3, 3, 2, 4), False), dense("d", 24, 5, False)]
+        with self.assertRaisesRegex(InputError, "fc has 24 features beside c with 4 channels.*inputs="):
             match(Model(ours), Model(theirs))
 
     def test_an_attention_layer_is_found_in_four_dense_layers(self) -> None:

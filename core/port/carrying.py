@@ -28,7 +28,7 @@ def carried(
     too large for the target's type, and where one tensor of the target would hold two weights that differ.
     """
     found: Arrays = {}
-    written: dict[tuple[str, tuple[tuple[str, int], ...]], str] = {}
+    written: dict[tuple[object, ...], str] = {}
     for match in mapping.matches:
         pieces = match.torch if to == "torch" else match.keras
         whole = canonical(match, source, "keras" if to == "torch" else "torch")
@@ -38,14 +38,15 @@ def carried(
             if piece.tensor not in found:
                 found[piece.tensor] = np.array(target[piece.tensor], order="C")
             part = whole if number == 0 else np.zeros_like(whole)
-            before = found[piece.tensor].copy() if (piece.tensor, piece.pick) in written else None
+            place = (piece.tensor, piece.pick, piece.span)
+            before = found[piece.tensor].copy() if place in written else None
             _put(match, piece, found[piece.tensor], part)
             if before is not None and not np.array_equal(before, found[piece.tensor], equal_nan=True):
                 raise StateError(
-                    f"{piece.tensor} would hold {written[piece.tensor, piece.pick]} and {match.name}, whose numbers "
+                    f"{piece.tensor} would hold {written[place]} and {match.name}, whose numbers "
                     "differ; the target has one tensor for both"
                 )
-            written[piece.tensor, piece.pick] = match.name
+            written[place] = match.name
     return found
 
 

@@ -24,6 +24,14 @@ class Fit:
     torch: tuple[Piece, ...]
     keras: tuple[Piece, ...]
 
+    def part(self, axis: str, start: int, stop: int, whole: int) -> Fit:
+        """A stretch of an axis of so many features, the same on both sides."""
+        torch, keras = [
+            tuple(replace(piece, span=(words(piece.axes).index(axis), start, stop, whole)) for piece in pieces)
+            for pieces in (self.torch, self.keras)
+        ]
+        return Fit(self.axes, torch, keras)
+
     def folded(self, axis: str, torch: tuple[str, ...], keras: tuple[str, ...], sizes: Mapping[str, int]) -> Fit:
         """The same, with an axis of features in its parts, in each side's own order."""
         inner = {side: {axis: " ".join(names)} for side, names in (("torch", torch), ("keras", keras))}

@@ -70,10 +70,21 @@ class Course:
                 if all(array is not other for other in step.inputs):
                     self.makers.setdefault(id(array), step)
 
-    def at(self, step: Step, end: str) -> Folded | None:
-        """How the features that a layer takes were folded, or how those that it gives are unfolded."""
-        arrays = step.inputs if end == "before" else step.outputs
-        return self._folded(arrays[0], back=end == "before") if arrays and arrays[0].ndim else None
+    def parts(self, step: Step | None, end: str) -> list[tuple[int, Folded | None]]:
+        """The features that a layer takes, or gives, in their runs: how many, and how each was folded from a map.
+
+        There are several where arrays were joined along the last axis, as a flattened map and a few numbers are.
+        """
+        arrays = (step.inputs if end == "before" else step.outputs) if step else ()
+        if not arrays or not arrays[0].ndim:
+            return []
+        if end == "before":
+            flat = self._last(arrays[0], lambda array: self._kept(array, back=True))
+            maker = self.makers.get(id(flat))
+            joined = [] if maker is None or maker.role != "concatenate" else list(maker.inputs)
+            if joined and sum(one.shape[-1] for one in joined if one.ndim == flat.ndim) == flat.shape[-1]:
+                return [(one.shape[-1], self._folded(one, back=True)) for one in joined if one.ndim == flat.ndim]
+        return [(arrays[0].shape[-1], self._folded(arrays[0], back=end == "before"))]
 
     def _folded(self, features: Array, back: bool) -> Folded | None:
         flat = self._last(features, lambda array: self._kept(array, back))
@@ -154,6 +165,15 @@ def _channels(unit: Unit, end: str) -> int:
     if "in" not in sizes:
         return sizes.get("channels", 0) * (sizes.get("multiplier", 1) if end == "before" else 1)
     return sizes["out" if end == "before" else "in"]
+
+
+def orders(
+    torch: list[tuple[int, Folded | None]], keras: list[tuple[int, Folded | None]]
+) -> list[tuple[int, Order | None]]:
+    """The order of each run of features on both sides; nothing where the runs are not the same."""
+    if [width for width, _ in torch] != [width for width, _ in keras]:
+        return []
+    return [(width, order(one, other)) for (width, one), (_, other) in zip(torch, keras, strict=True)]
 
 
 def order(torch: Folded | None, keras: Folded | None) -> Order | None:

@@ -2,7 +2,8 @@
 
 `[rename]` holds names alone, of tensors or of layers: PyTorch's = Keras's. `[[weight]]` holds one weight in full: its
 `axes`, and on each side the tensor, with its own axes where they are others, the sizes of what is folded into one of
-them (`_factors`), and which part is taken (`_pick`). `[ignored]` names the tensors that have no counterpart.
+them (`_factors`), and which part is taken (`_pick`, or `_span` of
+one axis). `[ignored]` names the tensors that have no counterpart.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from .piece import ONE, Piece, words
 from .stated import renaming
 
 SIDES = ("torch", "keras")
-PARTS = ("", "_axes", "_factors", "_pick", "_stored")
+PARTS = ("", "_axes", "_factors", "_pick", "_span", "_stored")
 KEYS = ("name", "axes", *(side + part for side in SIDES for part in PARTS), "layers", "how", "trainable")
+SPAN = ("axis", "start", "stop", "whole")
+SPAN_EXAMPLE = "axis = 1, start = 0, stop = 64, whole = 80"
 BARE = re.compile(r"[A-Za-z0-9_-]+")
 HEAD = """\
 # Which weight of a PyTorch model is which of a Keras model, for diglot compare --map, transfer(map=) and convert --map.
@@ -101,6 +104,7 @@ def _lines(match: Match) -> list[str]:
             ("axes", [piece.axes for piece in pieces], match.axes),
             ("factors", [dict(piece.factors) for piece in pieces], {}),
             ("pick", [dict(piece.pick) for piece in pieces], {}),
+            ("span", [dict(zip(SPAN, piece.span, strict=False)) for piece in pieces], {}),
             ("stored", [piece.stored for piece in pieces], ""),
         ):
             if any(value != empty for value in values):
@@ -139,7 +143,13 @@ def _pieces(entry: Mapping[str, Any], side: str, axes: str, where: str) -> tuple
         raise StateError(f"{where}: {side} takes the name of a tensor, or a list of those that are summed")
     names = _listed(entry[side])
     parts: dict[str, list[Any]] = {}
-    for part, empty, kind in (("axes", axes, str), ("factors", {}, dict), ("pick", {}, dict), ("stored", "", str)):
+    for part, empty, kind in (
+        ("axes", axes, str),
+        ("factors", {}, dict),
+        ("pick", {}, dict),
+        ("span", {}, dict),
+        ("stored", "", str),
+    ):
         values = _listed(entry.get(f"{side}_{part}", empty))
         values = values * len(names) if len(values) == 1 else values
         if len(values) != len(names) or not all(isinstance(value, kind) for value in values):
@@ -147,13 +157,22 @@ def _pieces(entry: Mapping[str, Any], side: str, axes: str, where: str) -> tuple
         parts[part] = values
     wanted = sorted(name for group in parse(axes) for name in group)
     found = []
-    for name, own, factors, pick, stored in zip(names, *parts.values(), strict=True):
-        for key, table, least in ((f"{side}_factors", factors, 1), (f"{side}_pick", pick, 0)):
+    for name, own, factors, pick, span, stored in zip(names, *parts.values(), strict=True):
+        for key, table, least in (
+            (f"{side}_factors", factors, 1),
+            (f"{side}_pick", pick, 0),
+            (f"{side}_span", span, 0),
+        ):
             for axis, number in table.items():
                 if isinstance(number, bool) or not isinstance(number, int) or number < least:
                     raise StateError(f"{where}: {key} takes whole numbers from {least} up, and {axis} is {number!r}")
         _parsed(" ".join(word for word in words(own) if word != ONE), f"{side}_axes", where)
-        piece = Piece(name, own, tuple(factors.items()), tuple(pick.items()), stored)
+        places = tuple(span.get(key, -1) for key in SPAN) if span else ()
+        if places and (
+            set(span) != set(SPAN) or not (places[0] < len(words(own)) and places[1] < places[2] <= places[3])
+        ):
+            raise StateError(f"{where}: {side}_span takes {', '.join(SPAN)}, as in {{ {SPAN_EXAMPLE} }}")
+        piece = Piece(name, own, tuple(factors.items()), tuple(pick.items()), stored, places)
         held = [axis for word in words(own) if word != ONE for axis in word.strip("()").split()]
         for axis in (*factors, *pick):
             if axis not in held:
@@ -170,7 +189,7 @@ _KINDS = {str: "text", dict: "table, as in { heads = 8 }"}
 def _distinct(matches: Sequence[Match], where: str) -> None:
     seen: set[tuple[tuple[Any, ...], ...]] = set()
     for match in matches:
-        key = tuple((piece.tensor, piece.pick) for side in SIDES for piece in getattr(match, side))
+        key = tuple((piece.tensor, piece.pick, piece.span) for side in SIDES for piece in getattr(match, side))
         if key in seen:
             raise StateError(f"{where} says twice what {match.torch[0].tensor} is; leave one entry out")
         seen.add(key)

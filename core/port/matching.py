@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -189,20 +190,15 @@ class _Matcher:
             found = self._fit(ours[name], theirs[other], CUSTOM in (pair.torch.layer.role, pair.keras.layer.role))
             if found is None:
                 continue
-            found = self._folded(pair, name, found, wirings)
-            one = Match(
-                f"{pair.torch.name.replace(' ', '.')}.{name}" if pair.torch.layer.role != CUSTOM
-                else pair.torch.name.replace(" ", "."),
-                found.axes,
-                found.torch,
-                found.keras,
-                pair.how,
-                (pair.torch.layer.name, pair.keras.layer.name),
-                ours[name].trainable,
-            )  # fmt: skip
+            title = pair.torch.name.replace(" ", ".") + (f".{name}" if pair.torch.layer.role != CUSTOM else "")
+            layers = (pair.torch.layer.name, pair.keras.layer.name)
+            fitting = self._folded(pair, name, found, wirings)
+            for number, fit in enumerate(fitting):
+                said = f"{title}.{number}" if len(fitting) > 1 else title
+                one = Match(said, fit.axes, fit.torch, fit.keras, pair.how, layers, ours[name].trainable)
+                if _places(one) not in map(_places, self.matches):  # one tensor of two tied layers on both sides
+                    self.matches.append(one)
             del ours[name], theirs[other]
-            if _places(one) not in map(_places, self.matches):  # one tensor of two tied layers on both sides
-                self.matches.append(one)
         return {"torch": ours, "keras": theirs}
 
     def _fit(self, torch: Slot, keras: Slot, turned: bool) -> Fit | None:
@@ -218,24 +214,26 @@ class _Matcher:
             )
         return (same or found)[0]
 
-    def _folded(self, pair: Pair, name: str, fit: Fit, wirings: Mapping[str, Wiring]) -> Fit:
-        """The fit with the features of a flattened map in each side's own order."""
+    def _folded(self, pair: Pair, name: str, fit: Fit, wirings: Mapping[str, Wiring]) -> list[Fit]:
+        """The fit with the features of a flattened map in each side's own order; of several maps, a fit for each."""
         if None in self.traces.values():
             flattening.refuse(pair.torch, wirings["torch"])
-            return fit
+            return [fit]
         steps = [wirings[side].calls.get(getattr(pair, side)) for side in NAMES]
-        courses = [self.courses[side] for side in NAMES]
-        for axis in parse(fit.axes):
-            ends = flattening.ends(pair.torch.layer.role, name, axis[0]) if len(axis) == 1 else ()
-            for end in ends:
-                folded = [
-                    course.at(step, end) if course and step else None
-                    for course, step in zip(courses, steps, strict=True)
-                ]
-                if order := flattening.order(*folded):
-                    fit = fit.folded(axis[0], order.torch, order.keras, order.sizes)
-                    break
-        return fit
+        ours, theirs = self.courses["torch"], self.courses["keras"]
+        for (axis, *rest), end in itertools.product(parse(fit.axes), ("before", "behind")):
+            fitting = not rest and end in flattening.ends(pair.torch.layer.role, name, axis)
+            if not fitting or None in steps or ours is None or theirs is None:
+                continue
+            parts = flattening.orders(ours.parts(steps[0], end), theirs.parts(steps[1], end))
+            if any(order for _, order in parts):
+                whole, start, found = sum(width for width, _ in parts), 0, []
+                for width, order in parts:
+                    part = fit.part(axis, start, start + width, whole) if len(parts) > 1 else fit
+                    found.append(part.folded(axis, order.torch, order.keras, order.sizes) if order else part)
+                    start += width
+                return found
+        return [fit]
 
     def _whole(self, side: str, fit: Fit) -> Array:
         pieces = fit.torch if side == "torch" else fit.keras
@@ -299,8 +297,8 @@ class _Matcher:
             raise unmatched(lost)
 
 
-def _places(match: Match) -> list[tuple[str, tuple[tuple[str, int], ...]]]:
-    return [(piece.tensor, piece.pick) for piece in (*match.torch, *match.keras)]
+def _places(match: Match) -> list[tuple[object, ...]]:
+    return [(piece.tensor, piece.pick, piece.span) for piece in (*match.torch, *match.keras)]
 
 
 def _exact(unit: Unit) -> Key:

@@ -22,7 +22,8 @@ class Piece:
     `tensor` is the framework's own name of it: `conv1.weight` in PyTorch, `conv1/kernel` in Keras. `axes` names its
     axes in the framework's order, `1` for an axis of length one: `"(gate out) in"`. `factors` sizes the parts of a
     composite axis. `pick` takes one index of an axis: `(("gate", 0),)`. `stored` is the tensor's name in the
-    framework's own file, where that is another.
+    framework's own file, where that is another. `span` is (axis, start, stop, whole size) where all of this is about
+    a stretch of one axis of the tensor.
     """
 
     tensor: str
@@ -30,6 +31,7 @@ class Piece:
     factors: tuple[tuple[str, int], ...] = ()
     pick: tuple[tuple[str, int], ...] = ()
     stored: str = ""
+    span: tuple[int, ...] = ()
 
     def left(self) -> str:
         """The axes that are left when what is picked is gone, each factor by itself, in the tensor's order."""
@@ -54,7 +56,10 @@ class Piece:
     def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
         """The shape of the whole tensor, by the size of each axis name. Raises KeyError for a name without one."""
         known = {**sizes, **dict(self.factors), ONE: 1}
-        return tuple(math.prod(known[name] for name in word.strip("()").split()) for word in words(self.axes))
+        shape = [math.prod(known[name] for name in word.strip("()").split()) for word in words(self.axes)]
+        if self.span:
+            shape[self.span[0]] = self.span[3]
+        return tuple(shape)
 
     def read(self, whole: NDArray[Any], axes: str) -> NDArray[Any]:
         """This part of the tensor, with its axes as `axes` names them. A copy."""
@@ -79,12 +84,20 @@ class Piece:
         return [name for group in self._groups() for name in group]
 
     def _sizes(self, shape: tuple[int, ...]) -> dict[str, int]:
+        if self.span:
+            axis, start, stop, whole = self.span
+            if len(shape) <= axis or shape[axis] != whole:
+                raise ValueError(f"{self.tensor} has shape {shape}, and no axis {axis} of {whole}")
+            shape = (*shape[:axis], stop - start, *shape[axis + 1 :])
         kept = tuple(size for word, size in zip(words(self.axes), shape, strict=True) if word != ONE)
         return sizes_of(render(self._groups()), kept, dict(self.factors))
 
     def _split(self, whole: NDArray[Any]) -> NDArray[Any]:
         sizes = self._sizes(whole.shape)
         names = self._names()
+        if self.span:
+            axis, start, stop, _ = self.span
+            whole = whole[(*[slice(None)] * axis, slice(start, stop))]
         if whole.size != math.prod(sizes[name] for name in names):
             raise ValueError(f"{self.tensor} has shape {whole.shape}, which is not {self.axes!r}")
         return whole.reshape([sizes[name] for name in names])

@@ -56,7 +56,14 @@ def _piece(piece: Piece) -> dict[str, Any]:
 def _read_match(values: Mapping[str, Any]) -> Match:
     places = {
         side: tuple(
-            Piece(**{**piece, "factors": tuple(piece["factors"].items()), "pick": tuple(piece["pick"].items())})
+            Piece(
+                **{
+                    **piece,
+                    "factors": tuple(piece["factors"].items()),
+                    "pick": tuple(piece["pick"].items()),
+                    "span": tuple(piece["span"]),
+                }
+            )
             for piece in values[side]
         )
         for side in ("torch", "keras")
