@@ -40,8 +40,8 @@ def _steps(report: Report) -> RenderableType:
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for name in diagnosis.COLUMNS:
-        table.add_column(name, overflow="fold", vertical="bottom")
+    for place, name in enumerate(diagnosis.COLUMNS):
+        table.add_column(name.replace(", ", ",\n"), overflow="fold", vertical="bottom", no_wrap=place > 2)
     table.add_column("", no_wrap=True)
     for row in diagnosis.near(diagnosis.rows(report.findings)):
         if row is None:
@@ -69,11 +69,9 @@ def _parts(report: Report) -> Iterator[RenderableType]:
         yield Text(diagnosis.LEGEND, "dim")
         yield ""
     yield Text.assemble((wording.holds(report), STYLES[report.verdict]), f" ({wording.duration(report.seconds)})")
-    item = diagnosis.located(report)
-    if item:
-        yield Text.assemble(("at ", "bold"), diagnosis.place(item))
-    for cause in dict.fromkeys(wording.cause(cell) for cell in wording.failing(report)):
-        yield Text.assemble(("because " if item else "", "bold"), cause)
+    for place, cause in diagnosis.faults(report):
+        yield ""
+        yield Text.assemble(("at ", "bold"), f"{place}: {cause}") if place else Text(cause)
 
 
 def show(report: Report, console: Console) -> None:

@@ -18,7 +18,7 @@ from .printable import one_line
 COLUMNS = ("PyTorch", "Keras", "what it is", "accumulated", "alone, forward", "alone, backward")
 LEGEND = "digits that agree · ratio to the noise floor; accumulated: in the whole models; alone: on PyTorch's input"
 AROUND = 3  # rows shown before and after one that is marked, where a table has to be short
-LOCATED, FIRST = "◀ here", "◁ first to differ"
+LOCATED, FIRST = "◀ here", "◁ first"
 
 
 @dataclass(frozen=True)
@@ -89,20 +89,19 @@ def near(found: Sequence[Row]) -> list[Row | None]:
     return kept
 
 
-def located(report: Report) -> Finding | None:
-    """The pair of steps at fault."""
-    return next((item for item in report.findings if item.located), None)
+def faults(report: Report) -> list[tuple[str, str]]:
+    """Where something is wrong, with both names where both sides have one, and why; each once, in the checks' order."""
+    found = [cell for cell in report.cells if cell.verdict is not Verdict.EQUAL]
+    return list(dict.fromkeys((_place(report, cell.located or ""), wording.cause(cell)) for cell in found))
 
 
-def place(item: Finding) -> str:
-    """Both names of a pair of steps, and what it is."""
+def _place(report: Report, name: str) -> str:
+    item = next((item for item in report.findings if name and name in (item.torch, item.keras)), None)
+    if item is None:
+        return f"`{one_line(name)}`" if name else ""
     role = "" if item.role in ("between", "custom", "block") else f" ({one_line(item.role).replace('_', ' ')})"
-    names = [
-        f"{side}'s `{one_line(name)}`"
-        for side, name in zip(compare.SIDES, (item.torch, item.keras), strict=True)
-        if name
-    ]
-    return " and ".join(names) + role
+    both = zip(compare.SIDES, (item.torch, item.keras), strict=True)
+    return " and ".join(f"{side}'s `{one_line(own)}`" for side, own in both if own) + role
 
 
 def matched(report: Report) -> str:
@@ -130,10 +129,8 @@ def weights(mapping: WeightMapping) -> Iterator[tuple[str, str, str]]:
 def lines(report: Report) -> Iterator[str]:
     """The diagnosis as plain text: the verdict, the layer, the cause, and the table around them."""
     yield f"{wording.holds(report)} ({wording.tally(report)})"
-    if item := located(report):
-        yield f"at {place(item)}"
-    for cause in dict.fromkeys(wording.cause(cell) for cell in wording.failing(report)):
-        yield f"because {cause}" if item else cause
+    for place, cause in faults(report):
+        yield f"at {place}: {cause}" if place else cause
     yield ""
     for cell in report.cells:
         size = f"ratio {wording.ratio(cell):<9} worst {one_line(cell.worst)}" if cell.worst else ""
