@@ -39,8 +39,14 @@ def holds(array: Array) -> str:
 
 
 def narrowed(torch: Array, keras: Array) -> tuple[str, str] | None:
-    """The side whose numbers were rounded to a narrower type and the other side's were not; and that type."""
+    """The side whose numbers are the other side's, most of them, rounded to a narrower type; and that type.
+
+    Numbers that a type merely happens to hold, such as a parameter's own, are not the other side's rounded.
+    """
     one, other = holds(torch), holds(keras)
-    if bool(one) == bool(other):
+    if bool(one) == bool(other) or torch.shape != keras.shape:
+        return None
+    narrow, wide = (torch, keras) if one else (keras, torch)
+    if 2 * np.count_nonzero(ROUNDINGS[one or other](wide) == narrow) < narrow.size:
         return None
     return ("PyTorch", one) if one else ("Keras", other)
