@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from diglot.core.noise import generator
-from diglot.core.port.causes import between, cause
+from diglot.core.port.causes import between, cause, reordered
 from diglot.core.port.formulas.activations import FIXED
 from diglot.core.port.formulas.attention import attended
 from diglot.core.port.formulas.found import digits
@@ -35,10 +35,12 @@ class Side:
     passes: float = 1.0
     fixed: tuple[str, ...] = ()
     precision: str = "float64"
+    table: Any = None
 
     def replay(self, step: Step, inputs: Any, cotangent: Any, *, training: bool = False) -> dict[str, Array]:
         output = self.function(*inputs, **step.settings)
-        return {"output": output, "input 0": self.passes * draw(*inputs[0].shape, name="gradient")}
+        own = {} if self.table is None else {"table": self.table}
+        return {"output": output, "input 0": self.passes * draw(*inputs[0].shape, name="gradient"), **own}
 
     def vary(self, step: Step, setting: str, value: Any) -> Step | None:
         if setting in self.fixed:
@@ -227,6 +229,15 @@ class Computing(unittest.TestCase):
         assert found is not None
         self.assertIn("the gradient of its input is zero in Keras's `b` and not in PyTorch's `a`", found.text)
 
+    def test_a_row_that_is_not_trained(self) -> None:
+        made = computed(EXACT, EXACT, draw(3, 4, 8))
+        table = draw(6, 8, name="table")
+        made.torch, made.keras = (Side(EXACT, passes, table=rows) for passes, rows in ((2, table), (1, table.copy())))
+        made.keras.table[0] = 0
+        found = cause(made)
+        assert found is not None
+        self.assertIn("the gradient of row 0 of its table is zero in Keras's `b`", found.text)
+
     def test_a_reversed_gradient(self) -> None:
         made = computed(EXACT, EXACT, draw(3, 4, 8))
         made.keras = Side(EXACT, passes=-1.0)
@@ -314,6 +325,18 @@ class Between(unittest.TestCase):
         self.assertIn(
             "and Keras attention of 3 heads with no scale, causal, its parts taken as query, value, key", found.text
         )
+
+    def test_inputs_in_another_order(self) -> None:
+        found = reordered((X, Y, Z), (Y, X, Z))
+        assert found is not None
+        self.assertIn("the same tensors in another order: Keras's are PyTorch's numbers 2, 1, 3", found.text)
+        self.assertIsNone(reordered((X, Y), (X, Y)))
+        self.assertIsNone(reordered((X, Y), (X, Z)))
+
+    def test_axes_of_length_one_do_not_count(self) -> None:
+        found = between({"scores": SCORES[:, :1]}, SCORES[:, 0] * 0.5, SCORES[:, 0])
+        assert found is not None
+        self.assertIn("PyTorch passes on 0.5 times `scores`, and Keras `scores` as it is", found.text)
 
     def test_nothing_is_claimed_of_noise(self) -> None:
         self.assertIsNone(between(BEFORE, draw(3, 6, 8, name="o"), draw(3, 6, 8, name="p")))

@@ -42,9 +42,32 @@ def by_gradients(replay: Replayed) -> Cause | None:
                 "",
                 True,
             )
+    if rows := _still(found[0], found[1], weights):
+        place, some = rows
+        return Cause(
+            f"forward agrees; the gradient of {some} of its table is zero in {names[place]} and not in "
+            f"{names[1 - place]}: a padding index, which is not trained",
+            "",
+            True,
+        )
     for one, other in zip(ours, theirs, strict=False):
         if told := _scaled(one, other):
             return Cause(f"forward agrees; Keras's gradient of the input is {told} times PyTorch's", "", True)
+    return None
+
+
+def _still(one: dict[str, Array], other: dict[str, Array], weights: list[list[str]]) -> tuple[int, str] | None:
+    """The side on which some rows of the only weight, a matrix on both, have no gradient; and these rows."""
+    if any(len(names) != 1 for names in weights):
+        return None
+    tables = [one[weights[0][0]], other[weights[1][0]]]
+    if tables[0].ndim != 2 or tables[0].shape != tables[1].shape:
+        return None
+    moving = [np.any(table, 1) for table in tables]
+    for place in (0, 1):
+        rows = np.flatnonzero(~moving[place] & moving[1 - place])
+        if rows.size and not np.any(~moving[1 - place] & moving[place]):
+            return place, f"row{'s' * (rows.size > 1)} {', '.join(str(row) for row in rows[:5])}"
     return None
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from .backward import by_gradients
 from .computing import by_formula
 from .evidence import Array, Cause, Replayed
-from .gaps import between
+from .gaps import between, reordered
 from .trying import by_settings, modes
 
-__all__ = ["Array", "Cause", "between", "cause"]
+__all__ = ["Array", "Cause", "between", "cause", "reordered"]
 
 
 def cause(replay: Replayed) -> Cause | None:

@@ -10,7 +10,7 @@ import numpy as np
 from .. import verdict
 from .evidence import Array, Cause, Replayed, labels, told
 from .formulas.found import MARGIN, Found, digits, explains
-from .formulas.precisions import ROUNDINGS, narrowed
+from .formulas.precisions import ROUNDINGS, holds, narrowed
 from .identifying import identified
 from .layer import Step
 
@@ -49,7 +49,8 @@ def by_formula(replay: Replayed) -> Cause | None:
             return Cause(text, "", True)
     if text := constant(torch, keras, replay.tensors("torch"), max(least, common + MARGIN)):
         return Cause(f"{names[1]} {text} {names[0]}", "", True)
-    if narrow := narrowed(torch, keras):
+    narrow = narrowed(torch, keras)
+    if narrow and (narrow[1] != "float32" or any(_floats(array) and not holds(array) for array in inputs)):
         place = 0 if narrow[0] == "PyTorch" else 1
         text = f"what {names[place]} gives holds {narrow[1]} numbers only: it was cast to half precision or narrower"
         if narrow[1] == "float32":

@@ -72,7 +72,7 @@ def between(before: Mapping[str, Array], torch: Array, keras: Array) -> Cause | 
         if way := next((way for way in identified((given,), made, {}, least) if explains(way.digits, common)), None):
             text = f"what {second} passes on is {way.of(f'what {first} passes on')} (to {told(way.digits)})"
             return Cause(text, "", True)
-    if narrow := narrowed(torch, keras):
+    if (narrow := narrowed(torch, keras)) and narrow[1] != "float32":  # weights themselves may be no wider
         return Cause(f"what {narrow[0]} passes on holds {narrow[1]} numbers only: it was cast on the way")
     for side, rest, ways in (("PyTorch", "Keras", ours), ("Keras", "PyTorch", theirs)):
         sure = next((one for one in ways if explains(one.digits, common)), None)
@@ -119,6 +119,7 @@ def _operation(found: Found) -> str:
 
 def expressed(earlier: Sequence[tuple[str, Array]], target: Array, least: float) -> Iterator[Expressed]:
     """The ways to write a tensor in terms of one or more earlier ones, the latest of these first."""
+    earlier = [(name, _laid(array, target)) for name, array in earlier]
     for name, array in earlier:
         if array.shape == target.shape and digits(array, target) >= least:
             yield Expressed(digits(array, target), (name,))
@@ -140,6 +141,30 @@ def expressed(earlier: Sequence[tuple[str, Array]], target: Array, least: float)
         for found in _fitting([array for _, array in three], target, least):
             if all(f"{{{number}}}" in found.phrase for number in range(3)):
                 yield Expressed(found.digits, tuple(name for name, _ in three), found)
+
+
+def _laid(array: Array, target: Array) -> Array:
+    """The same numbers in the target's shape, where only axes of length one tell the two apart."""
+    if array.shape != target.shape and np.squeeze(array).shape == np.squeeze(target).shape:
+        return array.reshape(target.shape)
+    return array
+
+
+def reordered(torch: Sequence[Array], keras: Sequence[Array]) -> Cause | None:
+    """Whether a step is given the same tensors on both sides in another order; all arrays in Keras's layout."""
+    if len(torch) != len(keras) or not 2 <= len(torch) <= 6:
+        return None
+    taken = []
+    for other in keras:
+        near = [digits(np.asarray(_laid(one, other)), other) for one in torch]
+        best = int(np.argmax(near))
+        if near[best] < verdict.IDENTIFIED["float32"] or best in taken:
+            return None
+        taken.append(best)
+    if taken == sorted(taken):
+        return None
+    order = ", ".join(str(place + 1) for place in taken)
+    return Cause(f"both take the same tensors in another order: Keras's are PyTorch's numbers {order}", "", True)
 
 
 def _fitting(arrays: Sequence[Array], target: Array, least: float) -> Iterator[Found]:

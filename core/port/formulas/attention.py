@@ -196,6 +196,13 @@ def _projected(
     if len(inputs) >= 3 and inputs[1].shape == inputs[2].shape:
         given.append([inputs[0], inputs[2], inputs[1]])
         told.append(", key and value swapped")
+    if len(inputs) >= 2:
+        given += [[inputs[0]] * 3, [inputs[-1]] * 3, [inputs[-1], inputs[0], inputs[0]]]
+        told += [
+            ", key and value taken from the query's tensor",
+            ", the query taken from the key's tensor",
+            ", the query's tensor and the key's swapped",
+        ]
     width = own["query.kernel"].shape[1] * own["query.kernel"].shape[2]
     heads = [count, *(other for other in range(1, min(width, 64) + 1) if width % other == 0 and other != count)]
     for (words, three), number in itertools.product(zip(told, given, strict=True), heads):
