@@ -47,7 +47,8 @@ class Piece:
         gone = self.names(axis)
         axes = " ".join(word for place, word in enumerate(words(self.axes)) if place != axis)
         factors, pick = (tuple(item for item in items if item[0] not in gone) for items in (self.factors, self.pick))
-        return replace(self, axes=axes, factors=factors, pick=pick)
+        span = self.span and (self.span[0] - (axis < self.span[0]), *self.span[1:])
+        return replace(self, axes=axes, factors=factors, pick=pick, span=() if axis in self.span[:1] else span)
 
     def view(self, whole: NDArray[Any]) -> NDArray[Any]:
         """This part of the tensor without a copy where that can be, its axes those that `left` names."""

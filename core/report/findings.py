@@ -15,6 +15,9 @@ from ..results import Report
 from ..verdict import Verdict
 
 
+PAIRS = ("factors", "pick")
+
+
 def to_json(report: Report) -> dict[str, Any] | None:
     """The notes, the mapping and the findings of a report; None for a run of Diglot's own checks."""
     if report.mapping is None:
@@ -50,7 +53,7 @@ def _match(match: Match) -> dict[str, Any]:
 
 def _piece(piece: Piece) -> dict[str, Any]:
     values = asdict(piece)
-    return {**values, "factors": dict(piece.factors), "pick": dict(piece.pick)}
+    return {**values, "factors": dict(piece.factors), "pick": dict(piece.pick), "span": list(piece.span)}
 
 
 def _read_match(values: Mapping[str, Any]) -> Match:
