@@ -14,7 +14,6 @@ from ..port.piece import Piece
 from ..results import Report
 from ..verdict import Verdict
 
-
 PAIRS = ("factors", "pick")
 
 
@@ -59,14 +58,7 @@ def _piece(piece: Piece) -> dict[str, Any]:
 def _read_match(values: Mapping[str, Any]) -> Match:
     places = {
         side: tuple(
-            Piece(
-                **{
-                    **piece,
-                    "factors": tuple(piece["factors"].items()),
-                    "pick": tuple(piece["pick"].items()),
-                    "span": tuple(piece["span"]),
-                }
-            )
+            Piece(**{**piece, "span": tuple(piece["span"]), **{name: tuple(piece[name].items()) for name in PAIRS}})
             for piece in values[side]
         )
         for side in ("torch", "keras")
