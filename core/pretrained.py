@@ -15,6 +15,8 @@ import numpy as np
 
 from . import backend, foreign, settings, shards, variants
 from .errors import CheckpointError, SpecError, StateError, nearest
+from .files.hdf5 import UNREADABLE
+from .files.stored import reason
 from .source import Source
 from .spec import Spec
 from .state import State, fit
@@ -176,8 +178,8 @@ def framework_of(path: Path) -> str | None:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 return "keras" if "model.weights.h5" in archive.namelist() else "torch"
-    except (OSError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path} cannot be read ({error}); nothing was loaded") from error
+    except UNREADABLE as error:
+        raise CheckpointError(f"{path} cannot be read ({reason(error)}); nothing was loaded") from error
     return "torch" if path.suffix == ".safetensors" else None
 
 

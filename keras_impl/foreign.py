@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import tempfile
 import warnings
@@ -12,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import h5py
 import keras
 import numpy as np
 
-from ..core import registry
 from ..core.checkpoint import replacing
-from ..core.errors import CheckpointError, DiglotError, SpecError
+from ..core.errors import CheckpointError
+from ..core.files import hdf5 as stored
+from ..core.files.origins import by_layer
 from ..core.foreign import match, numbered, with_head
 from ..core.source import Source
 from ..core.spec import Spec
@@ -28,8 +27,6 @@ from . import backend, hdf5
 from .hub import library
 
 SUFFIXES = (".h5", ".keras")
-INSIDE = "model.weights.h5"  # the member of a .keras archive that holds the weights
-EXPANSION = 100
 # What h5py and Keras raise for a damaged file, or for one of another making.
 UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, TypeError, zipfile.BadZipFile)
 
@@ -58,20 +55,11 @@ def opened(path: Path, spec: Spec, source: Source) -> Iterator[Mapping[str, Any]
     A file that keeps no names of layers is read by Keras, in the order of keras.applications' own model.
     Raises CheckpointError for a damaged file.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            with h5py.File(_unpacked(path, Path(folder))) as file:
-                held = hdf5.datasets(file, str(path))
-                if held and not any(name.startswith("?") for name in held):
-                    yield held
-                    return
-        except UNREADABLE as error:
-            if isinstance(error, DiglotError):
-                raise
-            raise CheckpointError(f"{path} is not a readable Keras file ({error}); nothing was loaded") from error
-        if not held:
-            raise CheckpointError(f"{path} holds no weights of Keras layers")
-    yield _in_order(path, spec, source)
+    held = stored.read(path)
+    if not held.tensors:
+        raise CheckpointError(f"{path} holds no weights of Keras layers")
+    named = by_layer(held)
+    yield _in_order(path, spec, source) if named is None else named.tensors
 
 
 def write(path: Path, spec: Spec, source: Source, arrays: Arrays) -> None:
@@ -95,24 +83,6 @@ def write(path: Path, spec: Spec, source: Source, arrays: Arrays) -> None:
     else:
         with _beside(path) as beside:
             hdf5.write(beside, {numbered(name): array for name, array in arrays.items()})
-
-
-def read_sibling(path: Path, spec: Spec | None) -> tuple[Spec, State]:
-    """The spec and the canonical state of this side's own model, out of its .weights.h5 or .keras file.
-
-    Raises SpecError where no spec is given and the file has none, and CheckpointError where the two do not fit.
-    """
-    found = spec or _configured(path)
-    try:
-        with tempfile.TemporaryDirectory() as folder, h5py.File(_unpacked(path, Path(folder))) as file:
-            dtype = _dtype(hdf5.datasets(file, str(path)))
-        model = backend.build(found, dtype)
-        model.load_weights(path)
-    except UNREADABLE as error:
-        if isinstance(error, DiglotError):
-            raise
-        raise CheckpointError(f"{path} holds no weights of {found.name}: {str(error).splitlines()[0]}") from error
-    return found, backend.get_state(model)
 
 
 def write_sibling(path: Path, spec: Spec, state: State) -> None:
@@ -142,19 +112,6 @@ def _beside(path: Path) -> Iterator[Path]:
             shutil.copyfileobj(written, file)
 
 
-def _configured(path: Path) -> Spec:
-    """The spec in the configuration of a .keras file, read as data: nothing that it names is imported."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))["config"]
-        found = registry.make(config["spec"], **config["fields"])
-    except (OSError, zipfile.BadZipFile, KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path} does not say which of Diglot's networks it is of; give a spec") from error
-    if not isinstance(found, Spec):
-        raise SpecError(f"{path} names {config['spec']}, which is not an architecture")
-    return found
-
-
 def _variables(model: keras.Model) -> dict[str, Any]:
     """Every variable of a model by the name of its layer and its own."""
     found: dict[str, Any] = {}
@@ -168,20 +125,6 @@ def _variables(model: keras.Model) -> dict[str, Any]:
                 raise CheckpointError(f"two layers of the model {model.name} are called {layer.name}; rename one")
             found[name] = variable
     return found
-
-
-def _unpacked(path: Path, folder: Path) -> Path:
-    """The HDF5 file: the given one, or the one in a .keras archive, out of which nothing else is taken."""
-    if not zipfile.is_zipfile(path):
-        return path
-    with zipfile.ZipFile(path) as archive:
-        if INSIDE not in archive.namelist():
-            raise CheckpointError(f"{path} is an archive without {INSIDE}, so it is not a file of Keras")
-        if archive.getinfo(INSIDE).file_size > EXPANSION * path.stat().st_size:
-            raise CheckpointError(f"{path} would unpack to more than {EXPANSION} times its size; nothing was loaded")
-        with archive.open(INSIDE) as member, (folder / INSIDE).open("wb") as file:
-            shutil.copyfileobj(member, file)
-    return folder / INSIDE
 
 
 def _in_order(path: Path, spec: Spec, source: Source) -> Arrays:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import keras
+from keras.src.backend.common import global_state
 from keras.src.saving import saving_lib
 
 from ..core.spec import Spec
 from .backend import sibling
 from .layout import variable
 from .precision import precision
+
+WAITING = "uninitialized_variables"
 
 
 class _Watched(saving_lib.H5IOStore):
@@ -29,9 +35,20 @@ class _Watched(saving_lib.H5IOStore):
         self.paths[id(value)] = f"{self.path}/vars/{key}" if self.path else f"vars/{key}", self.layer
 
 
+@contextlib.contextmanager
+def _without_values() -> Iterator[None]:
+    """Keras makes variables without values, and forgets afterwards that it should give them some."""
+    before = list(global_state.get_global_attribute(WAITING, []))
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    finally:
+        global_state.set_global_attribute(WAITING, before)
+
+
 def places(spec: Spec) -> dict[str, tuple[str, str]]:
     """The path of each weight's dataset in a `.weights.h5` of a spec's model, and the name of its layer."""
-    with precision("float32"), keras.StatelessScope():  # in which Keras makes variables without values
+    with precision("float32"), _without_values():
         model = sibling(spec).build(spec)
         model.make_variables()
         store = _Watched()

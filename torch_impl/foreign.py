@@ -14,8 +14,8 @@ from safetensors.numpy import save as safetensors_bytes
 from torch import nn
 
 from ..core.checkpoint import replacing
-from ..core.errors import CheckpointError, SpecError
-from ..core.foreign import from_canonical, numbered, to_canonical
+from ..core.errors import CheckpointError
+from ..core.foreign import from_canonical, numbered
 from ..core.source import Source
 from ..core.spec import Spec
 from ..core.state import State
@@ -64,17 +64,6 @@ def write(path: Path, spec: Spec, source: Source, arrays: Arrays) -> None:
             file.write(safetensors_bytes(held, {"format": "pt"}))
         else:
             torch.save(OrderedDict((name, torch.from_numpy(array)) for name, array in held.items()), file)
-
-
-def read_sibling(path: Path, spec: Spec | None) -> tuple[Spec, State]:
-    """The spec and the canonical state of this side's own model, out of its state_dict.
-
-    Raises SpecError where no spec is given, since a state_dict has none.
-    """
-    if spec is None:
-        raise SpecError(f"{path} does not say which network it is of; give a spec")
-    with opened(path, spec, OWN) as arrays:
-        return spec, to_canonical(spec, OWN, arrays, f"the weights in {path}")
 
 
 def write_sibling(path: Path, spec: Spec, state: State) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from .. import backend, registry
 from ..errors import SpecError
 from ..spec import Spec
+from .hdf5 import UNREADABLE
 
 
 def of_keras(spec: Spec) -> dict[str, tuple[str, str]]:
@@ -33,7 +34,7 @@ def configured(path: Path) -> Spec:
                 raise KeyError
             said = json.loads(archive.read("config.json"))["config"]
         found = registry.make(said["spec"], **said["fields"])
-    except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError, RuntimeError, NotImplementedError) as error:
+    except UNREADABLE as error:
         if isinstance(error, SpecError):
             raise
         raise SpecError(f"{path} does not say which of Diglot's networks it is of; give a spec") from error

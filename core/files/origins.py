@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -84,7 +86,9 @@ def own(path: Path, spec: Spec | None) -> tuple[Spec, Origin]:
                 raise SpecError(f"{path} does not say which network it is of; give a spec")
             names = foreign.match(spec, OWN, pretrained.shapes_in(held.tensors), label)
             return spec, _origin(foreign.places(spec, OWN), held, names)
-        spec = spec or layouts.configured(path)
+        if spec is None:
+            spec = layouts.configured(path)
+            _plausible(spec, held)
         places, _ = keras_places(spec)
         tensors = {name: tensor for name, tensor in held.tensors.items() if not NO_WEIGHTS & set(name.split("/"))}
         wanted = {place.name: place.weight.shape for place in places}
@@ -96,6 +100,17 @@ def own(path: Path, spec: Spec | None) -> tuple[Spec, Origin]:
         if spec is not None and (sentence := _of_a_library(held, spec)):
             raise type(error)(sentence) from error
         raise
+
+
+def _plausible(spec: Spec, held: Held) -> None:
+    """Raises CheckpointError where a file says that it is of a network far larger than it is, which is not built."""
+    most = 1000 + len(held.tensors)
+    declared = list(itertools.islice((weight for part in spec.parts() for weight in part.weights), most))
+    numbers, here = (sum(math.prod(each.shape) for each in every) for every in (declared, held.tensors.values()))
+    if len(declared) == most or numbers > 1000 + 2 * here:
+        raise CheckpointError(
+            f"{held.label} should be of {spec.name} with more than {numbers - 1:,} numbers, and there are {here:,}"
+        )
 
 
 def of_library(spec: Spec, origin: Any, source: str) -> Origin:
@@ -130,11 +145,16 @@ def _file(origin: Any, table: Source, source: str) -> Held | None:
             f"{path} is a file of {pretrained.FRAMEWORKS[side]}, and the source {source} is read from "
             f"{pretrained.FRAMEWORKS[table.side]}'s"
         )
-    return held if held.form not in (hdf5.FORM, hdf5.ARCHIVE) else _by_layer(held)
+    return by_layer(held) if table.side == "keras" else held
 
 
-def _by_layer(held: Held) -> Held | None:
-    """A file of Keras 3 with its tensors named by layer and number; None where it keeps no names of layers."""
+def by_layer(held: Held) -> Held | None:
+    """A file of Keras with its tensors named by layer and variable, which Keras 3 numbers.
+
+    None where it keeps no names of layers.
+    """
+    if held.form == hdf5.LEGACY:
+        return held
     found: dict[str, Stored] = {}
     for path, tensor in held.tensors.items():
         if NO_WEIGHTS & set(path.split("/")):
@@ -168,7 +188,7 @@ def _of_a_library(held: Held, spec: Spec) -> str:
         if table.side != side:
             continue
         try:
-            named = _by_layer(held) if held.form in (hdf5.FORM, hdf5.ARCHIVE) else held
+            named = by_layer(held) if held.form in (hdf5.FORM, hdf5.ARCHIVE) else held
         except DiglotError:
             return ""
         if named is None:
