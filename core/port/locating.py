@@ -23,6 +23,7 @@ from .layer import BLOCK, CUSTOM, Step
 from .layouts import Array, usual
 from .mapping import Match
 from .porting import Porting, masked, pieces_of
+from .reordering import reordered
 from .replaying import Replaying, count_of
 from .roles import MOVING
 
@@ -105,7 +106,7 @@ class Search:
             if not self.parted(index) or self.mended(index):
                 continue
             if strange := self.strange(index):
-                return self.between(index, strange[0])
+                return self.reordered(index) or self.between(index, strange[0])
             return self.at(index)
         for output in self.porting.outputs:
             item = self.taps.get(f"output {output.name}")
@@ -154,6 +155,13 @@ class Search:
         )
         names = (name, other) if name or other else (pair.torch.name, pair.keras.name)
         return Fault(*names, "between", _joined(why, text))
+
+    def reordered(self, index: int) -> Fault | None:
+        """The fault of a step that is given the same tensors in another order."""
+        pair = self.porting.pairs[index]
+        ours, theirs = (self.porting.traces[side].steps for side in SIDES)
+        text = reordered((pair.torch, ours), (pair.keras, theirs))
+        return Fault(pair.torch.name, pair.keras.name, pair.torch.role, text, index) if text else None
 
     def ending(self, name: str, item: Comparison) -> Fault:
         """The fault behind the last step: outputs differ though every step agrees."""
