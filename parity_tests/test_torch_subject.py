@@ -139,6 +139,15 @@ class Weights(unittest.TestCase):
         self.assertTrue(np.array_equal(found.state()["0.weight"], drawn(3, 3)))
         self.assertTrue(nn.utils.parametrize.is_parametrized(model[0]))
 
+    def test_a_pruned_weight_is_held_as_it_is(self) -> None:
+        model = nn.Sequential(nn.Linear(3, 4))
+        nn.utils.prune.l1_unstructured(model[0], "weight", 5)
+        found = subject(model, drawn(2, 3))
+        self.assertEqual(sorted(found.state()), ["0.bias", "0.weight"])
+        self.assertEqual(int(np.sum(found.state()["0.weight"] == 0)), 5)
+        self.assertEqual(found.layers[0].role, "dense")
+        self.assertTrue(nn.utils.prune.is_pruned(model))
+
     def test_weight_norm_in_its_old_form_is_the_same(self) -> None:
         torch.manual_seed(0)
         with self.assertWarns(FutureWarning):

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ...core.errors import InputError
 from ...core.technique import Arrays
 from . import arguing
 from .tensors import Tensors
@@ -36,7 +37,7 @@ def replayed(
     wanted = [*floats, *weights.values()]
     gradients = pulled([output], [tensor_of(cotangent, output.dtype)], wanted)
     names = [f"input {i}" for i, leaf in enumerate(leaves) if is_float(leaf)] + list(weights)
-    return found | dict(zip(names, gradients, strict=True))
+    return found | dict(zip(names, map(array_of, gradients), strict=True))
 
 
 def called(call: Call, given: Iterator[Tensor], training: bool) -> Any:
@@ -68,15 +69,21 @@ def held(call: Call, tensors: Tensors) -> dict[str, Tensor]:
     }
 
 
-def pulled(outputs: Sequence[Tensor], cotangents: Sequence[Tensor], wanted: Sequence[Tensor]) -> list[NDArray[Any]]:
-    """The gradients of the sum of <output, cotangent>; zeros for what no output depends on."""
+def pulled(outputs: Sequence[Tensor], cotangents: Sequence[Tensor], wanted: Sequence[Tensor]) -> list[Tensor]:
+    """The gradients of the sum of <output, cotangent>; zeros for what no output depends on.
+
+    Raises InputError where PyTorch cannot take them.
+    """
     pairs = [(output, cotangent) for output, cotangent in zip(outputs, cotangents, strict=True) if output.requires_grad]
     if not pairs or not wanted:
-        return [array_of(torch.zeros_like(tensor)) for tensor in wanted]
-    found = torch.autograd.grad(
-        [output for output, _ in pairs], list(wanted), [cotangent for _, cotangent in pairs], allow_unused=True
-    )
+        return [torch.zeros_like(tensor) for tensor in wanted]
+    try:
+        found = torch.autograd.grad(
+            [output for output, _ in pairs], list(wanted), [cotangent for _, cotangent in pairs], allow_unused=True
+        )
+    except RuntimeError as error:  # such as a function without a backward pass, or a reentrant checkpoint
+        raise InputError(f"the gradients of the PyTorch model cannot be taken: {error}") from error
     return [
-        array_of(torch.zeros_like(tensor) if gradient is None else gradient)
+        torch.zeros_like(tensor) if gradient is None else gradient
         for tensor, gradient in zip(wanted, found, strict=True)
     ]

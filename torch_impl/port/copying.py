@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.utils import parametrize, remove_spectral_norm, remove_weight_norm
+from torch.nn.utils.prune import BasePruningMethod
+from torch.nn.utils.prune import remove as remove_pruning
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
@@ -25,7 +27,7 @@ def copied(model: nn.Module) -> nn.Module:
 
 
 def uncomputed(model: nn.Module) -> list[str]:
-    """Let a weight that is computed from others, as by weight norm, be held as it is; the names of those that were.
+    """Let a weight that is computed from others, as by weight norm or a pruning, be held as it is; the names of those.
 
     Gradient descent on a weight's direction and length moves it otherwise than on the weight itself, which is all that
     the other framework holds.
@@ -38,6 +40,9 @@ def uncomputed(model: nn.Module) -> list[str]:
             if isinstance(hook, WeightNorm | SpectralNorm):
                 (remove_weight_norm if isinstance(hook, WeightNorm) else remove_spectral_norm)(module, hook.name)
                 names.append(hook.name)
+            elif isinstance(hook, BasePruningMethod):
+                remove_pruning(module, hook._tensor_name)
+                names.append(hook._tensor_name)
         if parametrize.is_parametrized(module):
             kind = type(module)  # a copy shares it with the user's module, from which the weight would be taken as well
             module.__class__ = type(kind.__name__, kind.__bases__, dict(vars(kind)))

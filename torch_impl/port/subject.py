@@ -53,6 +53,7 @@ class Subject:
         self._frozen = _frozen(model)
         self._observer: Watch | None = None
         self.biased: Collection[str] = ()
+        self._random = torch.Generator().manual_seed(0).get_state()
 
     def state(self) -> Arrays:
         """Every weight and persistent buffer by its own name."""
@@ -100,7 +101,7 @@ class Subject:
                 raise InputError(DETACHED)
             directions = [tensor_of(cotangent, self.dtype) for _, cotangent in pairs]
             found = pulled([output for output, _ in pairs], directions, list(wanted.values()))
-        return dict(zip(wanted, found, strict=True))
+            return dict(zip(wanted, map(array_of, found), strict=True))
 
     def train(
         self,
@@ -119,14 +120,16 @@ class Subject:
             for batch, wanted in zip(batches, targets, strict=True):
                 with self._running(True):
                     pairs = _pairs(self._called(batch), wanted)
-                    loss = sum(((output - tensor_of(target, self.dtype)) ** 2).mean() / 2 for output, target in pairs)
-                    if parameters and not (isinstance(loss, Tensor) and loss.requires_grad):
+                    if not pairs:
+                        raise InputError("the PyTorch model has no output of floats that it could be trained on")
+                    errors = [(output - tensor_of(target, self.dtype)) ** 2 for output, target in pairs]
+                    loss = torch.stack([error.mean() / 2 for error in errors]).sum()
+                    if parameters and not loss.requires_grad:
                         raise InputError(DETACHED)
-                    gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+                    gradients = pulled([loss], [torch.ones_like(loss)], parameters)
                 with torch.no_grad():
                     for parameter, gradient in zip(parameters, gradients, strict=True):
-                        if gradient is not None:
-                            parameter.sub_(rate * gradient)
+                        parameter.sub_(rate * gradient)
                 losses.append(array_of(loss))
             found = {"loss": np.array(losses), **self.tensors.arrays()}
         return found
@@ -180,7 +183,11 @@ class Subject:
             self._state = None
         evened = biased(self.model, self.biased if training else ())
         with untouched(self.dtype), in_mode(self.model, training), Raised(self.wide), evened:
-            yield
+            torch.set_rng_state(self._random)  # its own, and never the same twice, so that what is drawn can be seen
+            try:
+                yield
+            finally:
+                self._random = torch.get_rng_state()
 
     @contextlib.contextmanager
     def _all_trained(self, module: nn.Module) -> Iterator[None]:

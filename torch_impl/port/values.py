@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...core import compare
 from ...core.verdict import Verdict
@@ -39,7 +40,10 @@ def _children(tree: Any) -> Iterator[tuple[str, Any]]:
 
 
 def replaced(tree: Any, change: Callable[[Tensor], Any]) -> Any:
-    """The same nested arguments with every tensor changed."""
+    """The same nested arguments with every tensor changed; in lists of their own, and with copies of what has a state.
+
+    So what a model goes on to write into a list or a cache does not reach them.
+    """
     if isinstance(tree, Tensor):
         return change(tree)
     if isinstance(tree, slice):
@@ -48,8 +52,13 @@ def replaced(tree: Any, change: Callable[[Tensor], Any]) -> Any:
         return type(tree)(*(replaced(value, change) for value in tree))
     if type(tree) in (tuple, list):
         return type(tree)(replaced(value, change) for value in tree)
-    if isinstance(tree, dict) and tensors_in(tree):
+    if type(tree) is dict or (isinstance(tree, dict) and tensors_in(tree)):
         return {key: replaced(value, change) for key, value in tree.items()}
+    if hasattr(tree, "__dict__") and not isinstance(tree, nn.Module | type) and not callable(tree):
+        try:
+            return copy.deepcopy(tree)
+        except (TypeError, RuntimeError):  # what cannot be copied is no cache of tensors
+            return tree
     return tree
 
 
