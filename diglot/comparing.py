@@ -47,10 +47,10 @@ def run_compare(
     if inputs is None:
         raise InputError("compare needs inputs: --inputs FILE.npz, or --shape such as 2,32,32,3, in the Keras layout")
     models = [found(name) for name in (torch_name, keras_name)]
-    report = compare(
-        *models, inputs, torch_inputs=arrays_of(torch_files, "--torch-inputs"), map=map_file, ignore=tuple(ignore),
-        checks=checks, seed=seed,
-    )  # fmt: skip
+    options = {"map": map_file, "ignore": tuple(ignore), "checks": checks, "seed": seed}
+    own = arrays_of(torch_files, "--torch-inputs")
+    with Console(stderr=True).status("running both models in float64"):
+        report = compare(*models, inputs, torch_inputs=own, **options)
     show(report, Console())
     if written is not None and report.mapping is not None:
         write_map(written, report.mapping)
