@@ -54,12 +54,15 @@ class Pairing:
 
     def _by_content(self) -> None:
         torch, keras = self.left()
-        for theirs, ours in _classes(torch, keras, lambda unit: (unit.key, self.prints[unit])):
-            if self.prints[theirs[0]] and len(theirs) == len(ours):
-                self._settle(theirs, ours, "content")
-        torch, keras = self.left()
-        for theirs, ours in _classes(torch, keras, lambda unit: unit.key):
-            self._by_share(theirs, ours)
+        same = [
+            both
+            for both in _classes(torch, keras, lambda unit: (unit.key, self.prints[unit]))
+            if self.prints[both[0][0]] and len(both[0]) == len(both[1])
+        ]
+        self.pairs.extend(Pair(ours[0], theirs[0], "content") for ours, theirs in same if len(ours) == 1)
+        self._place([both for both in same if len(both[0]) > 1], "content")
+        for ours, theirs in _classes(*self.left(), lambda unit: unit.key):
+            self._by_share(ours, theirs)
 
     def _by_share(self, torch: list[Unit], keras: list[Unit]) -> None:
         """Units of which only some weights hold the same numbers, where no other unit has these."""
@@ -70,33 +73,36 @@ class Pairing:
                 self.pairs.append(Pair(one, found[0], "content"))
 
     def _by_place(self) -> None:
-        torch, keras = self.left()
-        classes = [both for both in _classes(torch, keras, lambda unit: unit.key) if len(both[0]) == len(both[1])]
+        classes = _classes(*self.left(), lambda unit: unit.key)
+        self._place([both for both in classes if len(both[0]) == len(both[1])], "order")
+
+    def _place(self, classes: Sequence[tuple[list[Unit], list[Unit]]], how: str) -> None:
+        """Pair the units of each class, as many of one side as of the other, by their places in both models."""
         if not self.traced:
             for ours, theirs in classes:
-                self._settle(sorted(ours, key=self.torch.order), sorted(theirs, key=self.keras.order), "order")
+                self._settle(sorted(ours, key=self.torch.order), sorted(theirs, key=self.keras.order), how)
             return
         fixed = {
             unit: hash(("pair", number)) for number, pair in enumerate(self.pairs) for unit in (pair.torch, pair.keras)
         }
         colours = [
             {**self.torch.colours(rounds, fixed), **self.keras.colours(rounds, fixed)} for rounds in (FAR, 4, 2, 1, 0)
-        ]
+        ] if classes else []  # fmt: skip
         for ours, theirs in classes:
             groups = next(
                 (groups for colour in colours if (groups := _balanced(ours, theirs, colour.__getitem__))),
                 [(ours, theirs)],
             )
             for one, other in groups:
-                self._in_depth(one, other)
+                self._in_depth(one, other, how)
 
-    def _in_depth(self, torch: list[Unit], keras: list[Unit]) -> None:
+    def _in_depth(self, torch: list[Unit], keras: list[Unit], how: str) -> None:
         """Units of one kind from the inputs to the outputs; those that lie equally deep are told apart as they can."""
         levels = [_levels(torch, self.torch), _levels(keras, self.keras)]
         if [len(level) for level in levels[0]] != [len(level) for level in levels[1]]:
             levels = [[torch], [keras]]
         for one, other in zip(*levels, strict=True):
-            self._settle(one, other, "order")
+            self._settle(one, other, how)
 
     def _settle(self, torch: list[Unit], keras: list[Unit], how: str) -> None:
         """Pair as many units of one side as of the other, of which nothing said so far tells which is which."""
@@ -110,10 +116,10 @@ class Pairing:
                 return
         order = told([unit.name for unit in torch], [unit.name for unit in keras])
         if order is not None:
-            self._pair(torch, [keras[index] for index in order], "name", "their names")
+            self._pair(torch, [keras[index] for index in order], "name" if how == "order" else how, "their names")
             return
         if parts := self._by_parts(torch, keras):
-            self._pair(*parts, "order", "their parts in the attention")
+            self._pair(*parts, how, "their parts in the attention")
             return
         groups = self._by_ports(torch, keras)
         if len(groups) == len(torch):
