@@ -24,6 +24,7 @@ from .session import Session
 from .stated import renaming
 from .subject import Subject, examine
 
+NAMES = {"torch": "PyTorch", "keras": "Keras"}
 CHECKS = ("weights", "forward", "gradients", "training")
 STEPS = 3
 SPREAD = 0.1  # of the normal numbers by which a weight moves that is one number throughout, such as a fresh bias
@@ -49,13 +50,12 @@ def compare(
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise SpecError(f"steps must be a whole number from 1 up, not {steps!r}")
     told = given(inputs, torch_inputs)
-    subjects = _subjects(torch_model, keras_model, told)
-    notes = [f"{side}: {one.weaker}" for side, one in subjects.items() if one.weaker]
-    traces = tuple(subjects[side].run(told.of(side, told.batch())) for side in SIDES)
+    subjects, notes = _subjects(torch_model, keras_model, told)
+    ours, theirs = (subjects[side].run(told.of(side, told.batch())) for side in SIDES)
     chart = matching.match(
         subjects["torch"],
         subjects["keras"],
-        traces=traces,
+        traces=(ours, theirs),
         given=mapping(map),
         ignore=tuple(ignore),
     )
@@ -103,20 +103,22 @@ def _name(model: Any) -> str:
     return str(named or type(model).__name__)
 
 
-def _subjects(torch_model: Any, keras_model: Any, told: Given) -> dict[str, Subject]:
-    """Both models, in one precision: in float32 where either exists only in float32."""
+def _subjects(torch_model: Any, keras_model: Any, told: Given) -> tuple[dict[str, Subject], list[str]]:
+    """Both models, in one precision, with notes on what weakens it: in float32 where either exists only in float32."""
+    notes: list[str] = []
     for precise in (True, False):
         keras = examine("keras", keras_model, told.of("keras", told.batch()), precise=precise)
-        torch = _torch(torch_model, told, keras, precise)
-        found = {"torch": torch, "keras": keras}
-        weaker = {side: one.weaker for side, one in found.items() if one.precision == "float32"}
-        if not precise or not weaker or len(weaker) == len(found):
+        found = {"torch": _torch(torch_model, told, keras, precise), "keras": keras}
+        weak = {side: one.weaker for side, one in found.items() if one.precision == "float32"}
+        if precise:
+            notes = [
+                f"{NAMES[side]}'s model was compared in float32, against the floor of float32, which is weaker "
+                f"evidence: {reason}"
+                for side, reason in weak.items()
+            ]
+        if len(weak) in (0, len(found)):
             break
-        first = weaker
-    if not precise:
-        for side, reason in first.items():
-            found[side].weaker = reason
-    return found
+    return found, notes
 
 
 def _torch(model: Any, told: Given, keras: Subject, precise: bool) -> Subject:

@@ -58,6 +58,8 @@ def given(inputs: Any, torch_inputs: Any = None) -> Given:
 def _named(inputs: Any, label: str) -> tuple[Arrays, bool]:
     if isinstance(inputs, Mapping):
         found = {str(name): _array(value, f"{label}[{name!r}]") for name, value in inputs.items()}
+    elif isinstance(inputs, list | tuple) and not inputs:
+        found = {}
     elif isinstance(inputs, list | tuple) and not all(isinstance(item, int | float | bool) for item in inputs):
         found = {str(index): _array(value, f"{label}[{index}]") for index, value in enumerate(inputs)}
     else:

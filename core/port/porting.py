@@ -326,7 +326,8 @@ class Porting(Measured):
         return {
             output.name: generator(self.seed, f"{label} {output.name}").standard_normal(held[output.keras].shape)
             for output in self.outputs
-            if output.keras is not None and output.torch is not None and held[output.keras].dtype.kind == "f"
+            if self.layouts.get(f"output {output.name}") is not None
+            if output.keras is not None and held[output.keras].dtype.kind == "f"
         }
 
     def in_order(self, side: str, arrays: Arrays) -> list[Array | None]:

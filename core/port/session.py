@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from .. import compare as comparing
 from .. import verdict
 from ..compare import Comparison
+from ..errors import DiglotError
 from ..results import Cell
 from ..technique import Arrays
 from ..verdict import Verdict
@@ -95,9 +96,9 @@ class Session:
         if "forward" in chosen:
             self.forward(taps)
         if "gradients" in chosen:
-            self.gradients()
+            self.attempt("gradients", self.gradients)
         if "training" in chosen:
-            self.training(steps)
+            self.attempt("training", lambda: self.training(steps))
         wrong = self.fault is not None
         self.findings = self.search.findings(self.fault, training=wrong and self.cells[-1].check == "training")
 
@@ -118,6 +119,17 @@ class Session:
             found = [comparing.failed(item.name, text) for item in found]
         self.judge("forward", started, found, self.search.forward)
         self.cells[-1] = replace(self.cells[-1], sensitivity=moved)
+
+    def attempt(self, check: str, run: Callable[[], None]) -> None:
+        """A check that a model may not take, as one without gradients; the others still count."""
+        started = time.perf_counter()
+        if not any(self.porting.layouts.get(f"output {output.name}") for output in self.porting.outputs):
+            self.judge(check, started, [], lambda: None)
+            return
+        try:
+            run()
+        except DiglotError as error:
+            self._add(check, started, Verdict.ERROR, ratio=float("inf"), digits=0.0, cause=str(error))
 
     def gradients(self) -> None:
         """The gradient of every matched weight and of every float input, in evaluation mode."""

@@ -1,0 +1,252 @@
+"""Two models of a user's own, compared: what is asked, what is told, and that neither model is changed."""
+
+from __future__ import annotations
+
+import unittest
+from typing import Any
+
+import keras
+import numpy as np
+import torch
+from diglot.core.errors import InputError, SpecError, StateError
+from diglot.core.verdict import Verdict
+from keras import layers
+from parameterized import parameterized
+from torch import nn
+
+import diglot
+
+IMAGES = np.random.default_rng(0).standard_normal((3, 8, 8, 2))
+
+
+class Small(nn.Module):
+    """A convolution, batch normalisation and a linear layer behind a flattened feature map."""
+
+    def __init__(self, momentum: float = 0.1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 4, 3, padding=1)
+        self.norm = nn.BatchNorm2d(4, momentum=momentum)
+        self.out = nn.Linear(4 * 8 * 8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.out(torch.relu(self.norm(self.conv(x))).flatten(1))
+
+
+def small(**norm: Any) -> keras.Model:
+    given = keras.Input((8, 8, 2), name="images")
+    x = layers.Conv2D(4, 3, padding="same", name="first")(given)
+    x = layers.BatchNormalization(**{"epsilon": 1e-5, "momentum": 0.9, **norm}, name="normal")(x)
+    return keras.Model(given, layers.Dense(3, name="scores")(layers.Flatten()(layers.ReLU(name="act")(x))))
+
+
+def held(model: Any) -> list[np.ndarray]:
+    if isinstance(model, nn.Module):
+        return [tensor.numpy().copy() for tensor in model.state_dict().values()]
+    return [np.array(variable.numpy()) for variable in model.variables]
+
+
+class Report(unittest.TestCase):
+    """What a comparison gives."""
+
+    def test_equal_models(self) -> None:
+        ours, theirs = Small(), small()
+        diglot.transfer(ours, theirs, inputs=IMAGES)
+        report = diglot.compare(ours, theirs, IMAGES)
+        self.assertTrue(report.passed, [cell.cause for cell in report.cells])
+        self.assertEqual([cell.check for cell in report.cells], ["weights", "forward", "gradients", "training"])
+        self.assertEqual({cell.dtype for cell in report.cells}, {"float64"})
+        self.assertEqual(report.mapping["conv.weight"], ("first/kernel",))
+        self.assertEqual(report.mapping["norm.running_var"], ("normal/moving_variance",))
+        self.assertIn("conv | first", [finding.label for finding in report.findings])
+        self.assertTrue(all(item.accumulated.verdict is Verdict.EQUAL for item in report.findings))
+
+    def test_factories(self) -> None:
+        report = diglot.compare(Small, small, IMAGES)
+        self.assertTrue(report.passed, [cell.cause for cell in report.cells])
+        self.assertTrue(any("different numbers throughout" in note for note in report.notes))
+
+    def test_what_is_located(self) -> None:
+        report = diglot.compare(Small(), small(epsilon=1e-3), IMAGES, checks=("forward", "gradients"))
+        self.assertEqual([cell.located for cell in report.cells], ["norm", "norm"])
+        self.assertIn("epsilon", report.cells[0].cause)
+        (wrong,) = [item for item in report.findings if item.located]
+        self.assertEqual((wrong.torch, wrong.keras), ("norm", "normal"))
+        after = next(item for item in report.findings if item.torch == "out")
+        self.assertIs(after.accumulated.verdict, Verdict.DIFFERENT)  # what it was given differs
+        self.assertTrue(after.agrees)  # on the same input it does not
+
+    def test_what_only_training_shows(self) -> None:
+        report = diglot.compare(Small(momentum=0.25), small(), IMAGES)
+        self.assertEqual([cell.verdict for cell in report.cells[:-1]], [Verdict.EQUAL] * (len(report.cells) - 1))
+        self.assertEqual(report.cells[-1].located, "norm")
+        self.assertIn("momentum", report.cells[-1].cause)
+
+    def test_the_same_twice(self) -> None:
+        ours, theirs = Small(), small()
+        one, other = (diglot.compare(ours, theirs, IMAGES, checks="forward").cells[0] for _ in range(2))
+        self.assertEqual((one.ratio, one.digits), (other.ratio, other.digits))
+
+    def test_neither_model_is_changed(self) -> None:
+        ours, theirs = Small().train(), small(epsilon=1e-3)
+        theirs.compile("sgd", "mse")
+        before, drawn = [held(ours), held(theirs)], torch.get_rng_state()
+        diglot.compare(ours, theirs, IMAGES)
+        for model, arrays in zip((ours, theirs), before, strict=True):
+            for one, other in zip(held(model), arrays, strict=True):
+                self.assertTrue(np.array_equal(one, other))
+        self.assertTrue(ours.training)
+        self.assertTrue(torch.equal(drawn, torch.get_rng_state()))
+        self.assertEqual({str(variable.dtype) for variable in theirs.variables}, {"float32"})
+        self.assertTrue(theirs.compiled)
+
+
+class Weights(unittest.TestCase):
+    """What the two hold as they stand."""
+
+    def test_a_weight_that_was_not_loaded(self) -> None:
+        ours, theirs = Small(), small()
+        diglot.transfer(ours, theirs, inputs=IMAGES)
+        theirs.get_layer("scores").bias.assign([1.0, 2.0, 3.0])
+        report = diglot.compare(ours, theirs, IMAGES)
+        self.assertEqual([cell.located for cell in report.cells], ["out", None, None, None])
+        self.assertIn("scores/bias", report.cells[0].cause)
+
+    def test_a_flattened_kernel_in_the_other_order(self) -> None:
+        ours, theirs = Small(), small()
+        diglot.transfer(ours, theirs, inputs=IMAGES)
+        theirs.get_layer("scores").kernel.assign(ours.out.weight.detach().numpy().T)
+        cell = diglot.compare(ours, theirs, IMAGES).cells[0]
+        self.assertEqual((cell.check, cell.located), ("weights", "out"))
+        self.assertIn("channels", cell.cause)
+
+    def test_one_too_many(self) -> None:
+        class Auxiliary(Small):
+            def __init__(self) -> None:
+                super().__init__()
+                self.aux = nn.Linear(5, 7)
+
+        with self.assertRaisesRegex(StateError, r"aux\.weight"):
+            diglot.compare(Auxiliary(), small(), IMAGES)
+        report = diglot.compare(Auxiliary(), small(), IMAGES, ignore=["aux.*"])
+        self.assertTrue(report.passed)
+        self.assertEqual(set(report.mapping.ignored["torch"]), {"aux.weight", "aux.bias"})
+
+
+class Two(nn.Module):
+    """Two inputs, two outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(3, 4), nn.Linear(2, 5)
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"one": torch.tanh(self.a(x)), "two": self.b(y)}
+
+
+def two() -> keras.Model:
+    x, y = keras.Input((3,), name="x"), keras.Input((2,), name="y")
+    return keras.Model([x, y], [layers.Dense(5, name="b")(y), layers.Dense(4, activation="tanh", name="a")(x)])
+
+
+class Given(unittest.TestCase):
+    """Inputs and outputs in every form."""
+
+    X, Y = np.random.default_rng(1).standard_normal((4, 3)), np.random.default_rng(2).standard_normal((4, 2))
+
+    @parameterized.expand([("a list", False), ("by name", True)])
+    def test_outputs_in_another_order(self, name: str, named: bool) -> None:
+        given: Any = {"x": self.X, "y": self.Y} if named else [self.X, self.Y]
+        report = diglot.compare(Two(), two(), given, torch_outputs=["two", "one"])
+        self.assertTrue(report.passed, [cell.cause for cell in report.cells])
+        self.assertFalse(diglot.compare(Two(), two(), given).passed)
+
+    def test_inputs_of_pytorch_by_themselves(self) -> None:
+        class Backwards(Two):
+            def forward(self, y: torch.Tensor, x: torch.Tensor) -> Any:
+                return tuple(super().forward(x, y).values())[::-1]
+
+        given = [self.X, self.Y]
+        self.assertTrue(diglot.compare(Backwards(), two(), given, torch_inputs=given[::-1]).passed)
+        with self.assertRaises(InputError):
+            diglot.compare(Backwards(), two(), given)
+
+    def test_sequences_that_put_time_first(self) -> None:
+        class Reader(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.cell = nn.LSTM(3, 4)
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return self.cell(x)[0]
+
+        given = keras.Input((5, 3))
+        model = keras.Model(given, layers.LSTM(4, return_sequences=True)(given))
+        report = diglot.compare(Reader(), model, np.random.default_rng(0).standard_normal((5, 5, 3)))
+        self.assertTrue(report.passed, [cell.cause for cell in report.cells])
+
+    @parameterized.expand(
+        [
+            ("text", "words", "array of numbers"),
+            ("nothing", np.empty((0, 8, 8, 2)), "empty"),
+            ("not finite", np.full((2, 8, 8, 2), np.nan), "not finite"),
+            ("none", [], "no array"),
+            ("another shape", np.zeros((2, 8, 8, 5)), "shape|inputs"),
+        ]
+    )
+    def test_inputs_that_cannot_be_used(self, name: str, inputs: Any, words: str) -> None:
+        with self.assertRaisesRegex(InputError, words):
+            diglot.compare(Small(), small(), inputs)
+
+    @parameterized.expand(
+        [
+            ("check", {"checks": "speed"}, SpecError, "no check 'speed'"),
+            ("steps", {"steps": 0}, SpecError, "steps"),
+            ("output", {"torch_outputs": ["logits"]}, InputError, "logits"),
+            ("layout", {"torch_outputs": {0: "sideways"}}, InputError, "sideways"),
+            ("map", {"map": 3}, SpecError, "map="),
+        ]
+    )
+    def test_options_that_cannot_be(self, name: str, options: dict[str, Any], error: Any, words: str) -> None:
+        with self.assertRaisesRegex(error, words):
+            diglot.compare(Small(), small(), IMAGES, **options)
+
+    def test_what_is_no_model(self) -> None:
+        for ours, theirs in ((3, small()), (Small(), "model"), (small(), Small())):
+            with self.assertRaises(InputError):
+                diglot.compare(ours, theirs, IMAGES)
+
+
+class Evidence(unittest.TestCase):
+    """What weakens a comparison is told, and one that could not fail fails."""
+
+    def test_float32_inside(self) -> None:
+        class Narrow(Small):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return super().forward(torch.from_numpy(np.float32(x.detach().numpy())))
+
+        report = diglot.compare(Narrow(), small(), IMAGES, checks="forward")
+        self.assertEqual({cell.dtype for cell in report.cells}, {"float32"})
+        self.assertTrue(any("float32" in note for note in report.notes))
+        self.assertTrue(report.passed, [cell.cause for cell in report.cells])
+        self.assertFalse(diglot.compare(Narrow(), small(epsilon=1e-1), IMAGES, checks="forward").passed)
+
+    def test_outputs_that_depend_on_nothing(self) -> None:
+        class Still(Small):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return super().forward(x * 0)
+
+        given = keras.Input((8, 8, 2))
+        model = keras.Model(given, small()(given * 0))
+        cell = diglot.compare(Still(), model, IMAGES, checks="forward").cells[0]
+        self.assertIs(cell.verdict, Verdict.DIFFERENT)
+        self.assertIn("no output moves", cell.cause)
+
+    def test_draws_that_are_not_shared(self) -> None:
+        class Noisy(Small):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return super().forward(x + torch.randn_like(x) if self.training else x)
+
+        report = diglot.compare(Noisy(), small(), IMAGES)
+        self.assertEqual([cell.verdict for cell in report.cells[:-1]], [Verdict.EQUAL] * (len(report.cells) - 1))
+        self.assertIs(report.cells[-1].verdict, Verdict.DIFFERENT)
+        self.assertIn("run again", report.cells[-1].cause)
