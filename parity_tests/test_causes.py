@@ -222,6 +222,17 @@ class Computing(unittest.TestCase):
             cause(computed(lambda x: draw(3, 4, 8, name="o"), lambda x: draw(3, 4, 8, name="p"), draw(3, 4, 8)))
         )
 
+    def test_another_tensor_as_an_input(self) -> None:
+        def product(a: Array, b: Array = Y) -> Array:
+            return a @ b.swapaxes(1, 2)
+
+        made = computed(product, product, X, Y)
+        made.steps, made.inputs = (made.steps[0], Step("b", "custom", (X, X), (product(X, X),))), (X,)
+        made.torch, made.keras = Side(product), Side(lambda a, b=X: product(a, b))
+        found = cause(made)
+        assert found is not None
+        self.assertIn("PyTorch's `a` takes 2 tensors for its 2 inputs and Keras's `b` takes one tensor", found.text)
+
     def test_a_stopped_gradient(self) -> None:
         made = computed(EXACT, EXACT, draw(3, 4, 8))
         made.keras = Side(EXACT, passes=0.0)
@@ -265,6 +276,8 @@ class Between(unittest.TestCase):
              np.concatenate([X, Y], -1), np.concatenate([Y, X], -1)),
             ("PyTorch takes `conv2` and Keras `conv1`: another tensor as its input", Y, X),
             ("Keras `conv2` as it is: Keras lacks the addition", X + Y, Y),
+            ("`conv2`, and Keras the mean over time (axis 1) of relu of `conv2`",
+             np.maximum(Y, 0).max(1), np.maximum(Y, 0).mean(1)),
             ("PyTorch lacks relu", Y, np.maximum(Y, 0)),
             ("what Keras passes on holds float16 numbers only", 
              Y * Z * X, (Y * Z * X).astype(np.float16).astype(float)),
@@ -283,6 +296,13 @@ class Between(unittest.TestCase):
         found = between(BEFORE, torch, keras)
         assert found is not None
         self.assertIn(text, found.text)
+
+    def test_a_masked_product(self) -> None:
+        scores = X @ Y.swapaxes(1, 2)
+        found = between(BEFORE, scores / 8**0.5 + MASK, scores + np.maximum(MASK, -1e9))
+        assert found is not None
+        wanted = "0.3536 = 1 / sqrt(8) times `conv1` @ `conv2` transposed with the future masked, and Keras `conv1` @"
+        self.assertIn(wanted, found.text)
 
     def test_positions_one_too_late(self) -> None:
         found = between(BEFORE, P[0, :6], P[:, 1:])

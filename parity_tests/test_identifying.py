@@ -238,7 +238,7 @@ class Weighted(unittest.TestCase):
     def test_dense_along_another_axis(self) -> None:
         x, kernel = draw(4, 6, 6), draw(6, 6, name="k")
         y = (x.swapaxes(1, 2) @ kernel).swapaxes(1, 2)
-        wanted = "dense layer with its kernel along time, as if time and channels were swapped"
+        wanted = "dense layer with its kernel along time, as if time and channels swapped"
         self.assertEqual(names((x,), y, {"kernel": kernel}), [wanted])
 
     @parameterized.expand([(0, 1), (1, 0), (2, 1)])

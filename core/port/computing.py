@@ -39,6 +39,8 @@ def by_formula(replay: Replayed) -> Cause | None:
     inputs, taken = _complete(inputs, replay.steps[0]), _complete(taken, replay.steps[1])
     ours = identified(_usable(inputs), torch, replay.tensors("torch"), least)
     theirs = identified(_usable(taken), keras, replay.tensors("keras"), least)
+    if not ours and torch.ndim > 2 and np.moveaxis(torch, -1, 1).shape == torch.shape:
+        ours = identified(_usable(inputs), np.moveaxis(torch, -1, 1), replay.tensors("torch"), least)
     if pair := telling(ours, theirs, common):
         one, other = pair
         how = _each(one.digits, other.digits)
@@ -64,6 +66,12 @@ def by_formula(replay: Replayed) -> Cause | None:
         if low < SHARP <= high:
             text = f"both compute {pair[0].name}, {sharp} to {told(high)} and {blunt} to {told(low)}"
             return Cause(f"{text}, as if it held a constant or an intermediate in float32")
+        kinds = [_distinct(step) for step in replay.steps]
+        if kinds[0] != kinds[1]:
+            told_apart = [_spoken(kind) for kind in kinds]
+            text = f"both compute {pair[0].name}, but {names[0]} {told_apart[0]} and {names[1]} {told_apart[1]}"
+            return Cause(f"{text}: another tensor as an input (a key or a value)", "", True)
+        return None
     for ways, name, lost in ((ours, names[0], names[1]), (theirs, names[1], names[0])):
         if sure := _sure(ways, common):
             return Cause(f"{name} computes {sure.name} (to {told(sure.digits)}), and {lost} something else")
@@ -98,6 +106,21 @@ def _rounded(inputs: Iterable[Array], torch: Array, keras: Array, replay: Replay
                         f"{text} (to {told(found.digits)}), and {names[1 - place]} of the input itself", "", True
                     )
     return None
+
+
+def _distinct(step: Step) -> tuple[int, ...]:
+    """Which inputs of a step are the same array: (0, 1, 1) for a query, and one tensor as key and value."""
+    arrays = list(step.inputs)
+    return tuple(
+        next(place for place, other in enumerate(arrays) if other.shape == array.shape and np.array_equal(other, array))
+        for array in arrays
+    )
+
+
+def _spoken(kinds: tuple[int, ...]) -> str:
+    """What a step takes: "takes one tensor for all of its 3 inputs"."""
+    count = len(set(kinds))
+    return f"takes {'one tensor' if count == 1 else f'{count} tensors'} for its {len(kinds)} inputs"
 
 
 def telling(ours: Iterable[Found], theirs: Iterable[Found], common: float) -> tuple[Found, Found] | None:

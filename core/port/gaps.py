@@ -10,13 +10,14 @@ import numpy as np
 
 from .. import verdict
 from .evidence import Array, Cause, told
-from .formulas.activations import activation, scaling
+from .formulas.activations import FIXED, activation, scaling
 from .formulas.attention import headed
 from .formulas.combining import combining
 from .formulas.found import Found, axes_names, digits, explains, factor, sample, settled
 from .formulas.masking import fills, masking
 from .formulas.movements import movement
 from .formulas.precisions import narrowed
+from .formulas.reductions import reduction
 from .identifying import identified
 
 NEAREST, NEAR, PAIRED = 3, 24, 12
@@ -25,15 +26,19 @@ SHARED, OTHERS = " plus what is the same for every sample", "PyTorch's"
 
 @dataclass(frozen=True)
 class Expressed:
-    """A tensor in terms of earlier ones, the `operands`; `found` is the formula, None for such a tensor as it is."""
+    """A tensor in terms of earlier ones, the `operands`; `found` is the formula, None for such a tensor as it is.
+
+    `inner` is what is done to an operand first: "relu of ".
+    """
 
     digits: float
     operands: tuple[str, ...]
     found: Found | None = None
+    inner: str = ""
 
     @property
     def text(self) -> str:
-        names = [f"`{name}`" for name in self.operands]
+        names = [f"{self.inner}`{name}`" for name in self.operands]
         return self.found.of(*names) if self.found else f"{names[0]} as it is"
 
     @property
@@ -98,6 +103,7 @@ def _both(one: Expressed, other: Expressed) -> str:
     return text
 
 
+INNER = {name: FIXED[name] for name in ("relu", "tanh", "silu", "sigmoid", "gelu in the exact form", "square")}
 CONCATENATED = "concatenated"
 TURNED = {f"its input with {axes_names((0, 1), ndim)} swapped" for ndim in (2, 3, 4, 5)}
 
@@ -128,6 +134,12 @@ def expressed(earlier: Sequence[tuple[str, Array]], target: Array, least: float)
         for found in identified((array,), target, {}, least, families):
             if found.phrase != "{0} itself":
                 yield Expressed(found.digits, (name,), found)
+    for name, array in earlier[:PAIRED]:
+        if array.size <= target.size:
+            continue
+        for inner, function in INNER.items():
+            for found in identified((function(array),), target, {}, least, (reduction,)):
+                yield Expressed(found.digits, (name,), found, f"{inner} of ")
     for (first, one), (second, other) in itertools.combinations(earlier[:PAIRED], 2):
         for found in _fitting((one, other), target, least):
             if "alone" not in found.name:

@@ -10,6 +10,7 @@ import numpy as np
 
 from .activations import gelu_tanh, sigmoid
 from .found import Array, Found, axis_name, digits, factor, number, sample
+from .masking import FAR, places
 
 GATES: dict[str, Callable[[Array], Array]] = {
     "sigmoid": sigmoid,
@@ -98,23 +99,27 @@ def _gating(gate: Callable[[Array], Array], a: Array, b: Array) -> Array:
 def _products(a: Array, b: Array, y: Array, i: int, j: int) -> Iterator[Found]:
     if min(a.ndim, b.ndim, y.ndim) < 2:
         return
-    target = y[(0,) * (y.ndim - 2)]
+    hidden = (y <= FAR) & bool(np.any(y > FAR))
+    if hidden.any():
+        y = np.where(hidden, 0.0, y)
+    target, kept = y[(0,) * (y.ndim - 2)], ~hidden[(0,) * (y.ndim - 2)]
     for (p, one), (q, two) in (((i, a), (j, b)), ((j, b), (i, a))):
         for first, second in itertools.product((False, True), repeat=2):
             left = np.swapaxes(one, -1, -2) if first else one
             right = np.swapaxes(two, -1, -2) if second else two
             if left.shape[-1] != right.shape[-2] or (left.shape[-2], right.shape[-1]) != y.shape[-2:]:
                 continue
-            few = left[(0,) * (left.ndim - 2)] @ right[(0,) * (right.ndim - 2)]
+            few = kept * (left[(0,) * (left.ndim - 2)] @ right[(0,) * (right.ndim - 2)])
             size = float(np.sum(few * few))
             scale = float(np.sum(few * target)) / size if size else 0.0
             if not scale or digits(scale * few, target) < 3:
                 continue
             try:
-                made = left @ right
+                made = np.where(hidden, 0.0, left @ right)
             except ValueError:
                 continue
             phrase = f"{{{p}}}{' transposed' * first} @ {{{q}}}{' transposed' * second}"
+            phrase += f" with {places(hidden)} masked" if hidden.any() else ""
             if number(scale) == "1":
                 yield Found("combining", _spoken(phrase), digits(made, y), phrase)
             else:

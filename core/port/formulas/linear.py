@@ -18,10 +18,15 @@ def dense(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Array]) 
         return
     if x.shape[:-1] == y.shape[:-1]:
         yield from _applied(x, y, tensors, "")
-    if x.ndim == y.ndim == 3 and (x.shape[0], x.shape[2]) == (y.shape[0], y.shape[2]):
-        yield from _applied(
-            x.swapaxes(1, 2), y.swapaxes(1, 2), tensors, " along time, as if time and channels were swapped"
-        )
+    if x.ndim != 3 or y.ndim != 3 or x.shape[0] != y.shape[0]:
+        return
+    turned, swapped = x.swapaxes(1, 2), "time and channels swapped"
+    if x.shape[2] == y.shape[2]:
+        yield from _applied(turned, y.swapaxes(1, 2), tensors, f" along time, as if {swapped}")
+    if x.shape[2] == y.shape[1]:
+        yield from _applied(turned, y, tensors, f", its input with {swapped}")
+    if x.shape[1] == y.shape[2]:
+        yield from _applied(x, y.swapaxes(1, 2), tensors, f", its result with {swapped}")
 
 
 def _applied(x: Array, y: Array, tensors: Mapping[str, Array], along: str) -> Iterator[Found]:
