@@ -59,6 +59,7 @@ class Layout:
         return array
 
 
+LOW = -9999.0  # below it a score counts for nothing in a softmax
 SAME, CHANNELS, TIME = Layout(), Layout("channels"), Layout("time")
 
 
@@ -105,3 +106,38 @@ def mistaken(torch: Array, keras: Array) -> tuple[int, ...] | None:
         if tuple(torch.shape[axis] for axis in order) == keras.shape and np.array_equal(torch.transpose(order), keras):
             return order
     return None
+
+
+def masked(array: Array) -> Array:
+    """An array within a model, where what is masked is one number: -inf in one framework, and very low in the other."""
+    if array.dtype.kind != "f" or not array.size or not np.min(array) <= LOW:
+        return array
+    return np.where(array <= LOW, LOW, array)
+
+
+def inner(torch: Array, keras: Array, maps: tuple[tuple[int, ...], ...] = ()) -> Layout | None:
+    """As `fitting`, of a tensor within the models, where one side may have axes of length one that the other lacks."""
+    found = fitting(torch, keras, maps)
+    if found is None and torch.ndim and keras.ndim and torch.shape[0] == keras.shape[0]:
+        ours, theirs = bare(torch.shape), bare(keras.shape)
+        found = fitting(torch.reshape(ours), keras.reshape(theirs), maps)
+        return None if found is None else replace(found, shapes=(torch.shape, keras.shape))
+    return found
+
+
+def fitting(torch: Array, keras: Array, maps: tuple[tuple[int, ...], ...] = ()) -> Layout | None:
+    """The layout by which one tensor lies in both frameworks: of those that the shapes allow, the best fit."""
+    found = list(layouts(torch.shape, keras.shape, maps))
+    if len(found) < 2 or torch.dtype.kind not in "fiub":
+        return found[0] if found else None
+    with np.errstate(invalid="ignore", over="ignore"):
+        misfits = [
+            float(np.max(np.abs(layout.to_keras(torch).astype(np.float64) - keras), initial=0)) for layout in found
+        ]
+    return found[int(np.argmin([misfit if misfit == misfit else math.inf for misfit in misfits]))]
+
+
+def misfit(one: Array, other: Array) -> float:
+    """How far two tensors are apart in the layout that fits best; infinitely where none does."""
+    layout = fitting(one, other)
+    return math.inf if layout is None else float(np.max(np.abs(layout.to_keras(one) - other), initial=0))

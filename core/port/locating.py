@@ -20,9 +20,9 @@ from ..verdict import Verdict
 from . import causes
 from .findings import Finding
 from .layer import BLOCK, CUSTOM, Step
-from .layouts import Array, usual
+from .layouts import Array, masked, usual
 from .mapping import Match
-from .porting import Porting, masked, pieces_of
+from .porting import Porting, pieces_of
 from .reordering import reordered
 from .replaying import Replaying, count_of
 from .roles import MOVING

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,47 +13,15 @@ from ..backend import SIDES
 from ..measured import Job, Measured
 from ..noise import generator
 from ..technique import Arrays
-from .alignment import Paired, aligned, alike
+from .alignment import Paired, aligned
 from .given import Given, Hint, Output, outputs
 from .layer import BLOCK, CUSTOM, Trace
-from .layouts import SAME, Array, Layout, bare, layouts
+from .layouts import SAME, Array, Layout, fitting, inner, masked, misfit
+from .linking import Linking
 from .mapping import Match, WeightMapping
-from .roles import MOVING
 from .subject import Subject
 
-PASSING = MOVING | {"zero_pad", "pad", "crop"}
-LOW = -9999.0  # below it a score counts for nothing in a softmax
-CHAIN = 4  # steps at most that are looked behind
 CHANGE = 0.01  # by which part of their length the weights move in one training step
-
-
-def masked(array: Array) -> Array:
-    """An array within a model, where what is masked is one number: -inf in one framework, and very low in the other."""
-    if array.dtype.kind != "f" or not array.size or not np.min(array) <= LOW:
-        return array
-    return np.where(array <= LOW, LOW, array)
-
-
-def inner(torch: Array, keras: Array, maps: tuple[tuple[int, ...], ...] = ()) -> Layout | None:
-    """As `fitting`, of a tensor within the models, where one side may have axes of length one that the other lacks."""
-    found = fitting(torch, keras, maps)
-    if found is None and torch.ndim and keras.ndim and torch.shape[0] == keras.shape[0]:
-        ours, theirs = bare(torch.shape), bare(keras.shape)
-        found = fitting(torch.reshape(ours), keras.reshape(theirs), maps)
-        return None if found is None else replace(found, shapes=(torch.shape, keras.shape))
-    return found
-
-
-def fitting(torch: Array, keras: Array, maps: tuple[tuple[int, ...], ...] = ()) -> Layout | None:
-    """The layout by which one tensor lies in both frameworks: of those that the shapes allow, the best fit."""
-    found = list(layouts(torch.shape, keras.shape, maps))
-    if len(found) < 2 or torch.dtype.kind not in "fiub":
-        return found[0] if found else None
-    with np.errstate(invalid="ignore", over="ignore"):
-        misfits = [
-            float(np.max(np.abs(layout.to_keras(torch).astype(np.float64) - keras), initial=0)) for layout in found
-        ]
-    return found[int(np.argmin([misfit if misfit == misfit else math.inf for misfit in misfits]))]
 
 
 class Porting(Measured):
@@ -92,7 +58,7 @@ class Porting(Measured):
             both = [
                 (ours[one.torch], theirs[one.keras]) for one in pairs if one.torch is not None and one.keras is not None
             ]
-            misfits.append(sum(_misfit(one, other) for one, other in both))
+            misfits.append(sum(misfit(one, other) for one, other in both))
         self.given.layouts = self.given.options[int(np.argmin(misfits))]
 
     def watch(self, torch_outputs: Hint, keras_outputs: Hint) -> None:
@@ -107,76 +73,11 @@ class Porting(Measured):
             if output.torch is not None and output.keras is not None:
                 one, other = torch.outputs[output.torch], keras.outputs[output.keras]
                 self.layouts[f"output {output.name}"] = output.layout or fitting(one, other, maps)
-        for index, pair in enumerate(self.pairs):
-            if pair.whole:
-                self._link(pair)
-                self._lengthen(pair)
+        Linking(self.traces, self.pairs)
+        for index in range(len(self.pairs)):
             self.layouts[f"tap {index}"] = inner(*self.results(index), maps)
             for place, (one, other) in enumerate(zip(*self.arguments(index), strict=False)):
                 self.layouts[f"input {index} {place}"] = inner(one, other, maps)
-
-    def _link(self, pair: Paired) -> None:
-        """Look for each argument behind what one side alone does to it on the way, such as padding by a layer."""
-        for place in range(min(map(len, pair.sources))):
-            ours, theirs = (self._ways(side, pair.sources[own][place]) for own, side in enumerate(SIDES))
-            ways = sorted(itertools.product(ours, theirs), key=lambda both: len(both[0][1]) + len(both[1][1]))
-            fits = [both for both in ways if inner(self._at("torch", both[0][0]), self._at("keras", both[1][0]))]
-            good = [both for both in fits if alike(self._at("torch", both[0][0]), self._at("keras", both[1][0]))]
-            for own, (side, (source, chain)) in enumerate(zip(SIDES, (good or fits or ways)[0], strict=True)):
-                held = list(pair.sources[own])
-                held[place] = source
-                pair.sources = (tuple(held), pair.sources[1]) if own == 0 else (pair.sources[0], tuple(held))
-                if chain:
-                    pair.chains[side, place] = chain
-
-    def _ways(self, side: str, source: tuple[int, int]) -> list[tuple[tuple[int, int], tuple[int, ...]]]:
-        """Where an argument may be looked for, with the positions of the steps between that place and itself."""
-        own = list(SIDES).index(side)
-        steps = self.traces[side].steps
-        taken = {pair.places[own] for pair in self.pairs}
-        made = {
-            id(step.outputs[0]): place
-            for place, step in reversed(list(enumerate(steps)))
-            if step.outputs and place not in taken and step.role not in (BLOCK, CUSTOM)
-        }
-        found: list[tuple[tuple[int, int], tuple[int, ...]]] = [(source, ())]
-        while len(found) <= CHAIN:
-            before = made.get(id(self._at(side, found[-1][0])))
-            if before is None or not steps[before].inputs or steps[before].role not in PASSING:
-                break
-            found.append(((before, 0), (before, *found[-1][1])))
-        return found
-
-    def _lengthen(self, pair: Paired) -> None:
-        """Take what one side alone does behind a step, such as cropping, into it, where only then the results fit."""
-        if inner(pair.torch.outputs[0], pair.keras.outputs[0]) is not None:
-            return
-        ours, theirs = (self._onwards(side, pair.places[own]) for own, side in enumerate(SIDES))
-        made = [[self.traces[side].steps[way[-1]].outputs[0] for way in ways]
-                for side, ways in zip(SIDES, (ours, theirs), strict=True)]  # fmt: skip
-        both = sorted(itertools.product(range(len(ours)), range(len(theirs))), key=sum)
-        for one, other in both:
-            if inner(made[0][one], made[1][other]) is not None:
-                pair.tails = {"torch": ours[one][1:], "keras": theirs[other][1:]}
-                return
-
-    def _onwards(self, side: str, place: int) -> list[tuple[int, ...]]:
-        """A step and what a side alone does with its result, further and further."""
-        own = list(SIDES).index(side)
-        steps = self.traces[side].steps
-        taken = {pair.places[own] for pair in self.pairs}
-        found: list[tuple[int, ...]] = [(place,)]
-        while len(found) <= CHAIN:
-            made = steps[found[-1][-1]].outputs[0]
-            users = [
-                i
-                for i, step in enumerate(steps)
-                if i > place and step.role not in (BLOCK, CUSTOM) and any(made is one for one in step.inputs[:1])
-            ]
-            if len(users) != 1 or users[0] in taken or steps[users[0]].role not in PASSING:
-                break
-            found.append((*found[-1], users[0]))
-        return found
 
     def results(self, index: int) -> tuple[Array, Array]:
         """What a pair of steps gave, behind what one side alone does with it."""
@@ -188,9 +89,6 @@ class Porting(Measured):
         pair = self.pairs[index]
         place = (pair.places[list(SIDES).index(side)], *pair.tails.get(side, ()))[-1]
         return trace.steps[place].outputs[0]
-
-    def _at(self, side: str, source: tuple[int, int]) -> Array:
-        return self.traces[side].steps[source[0]].inputs[source[1]]
 
     def maps(self) -> tuple[tuple[int, ...], ...]:
         """The shapes of PyTorch's feature maps, channels first."""
@@ -221,8 +119,8 @@ class Porting(Measured):
         one, other = self._sources(index)
         places = list(range(len(one)))
         if pair.torch.role in ("add", "multiply") and len(one) == len(other) == 2:
-            crossed = [_misfit(one[1], other[0]), _misfit(one[0], other[1])]
-            straight = [_misfit(one[0], other[0]), _misfit(one[1], other[1])]
+            crossed = [misfit(one[1], other[0]), misfit(one[0], other[1])]
+            straight = [misfit(one[0], other[0]), misfit(one[1], other[1])]
             if sum(crossed) < sum(straight):
                 return places[::-1]
         return places
@@ -378,8 +276,3 @@ class Porting(Measured):
 def pieces_of(match: Match, side: str) -> tuple[Any, ...]:
     """The places of a match on a side."""
     return match.torch if side == "torch" else match.keras
-
-
-def _misfit(one: Array, other: Array) -> float:
-    layout = fitting(one, other)
-    return math.inf if layout is None else float(np.max(np.abs(layout.to_keras(one) - other), initial=0))

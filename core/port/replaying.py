@@ -15,8 +15,8 @@ from ..technique import Arrays
 from ..verdict import Verdict
 from .alignment import Paired, distinct, first
 from .layer import Step
-from .layouts import SAME, Array, Layout
-from .porting import Porting, inner, masked, pieces_of
+from .layouts import SAME, Array, Layout, inner, masked
+from .porting import Porting, pieces_of
 from .subject import Subject
 
 ATTENTION = frozenset({"attention", "scaled_dot_product_attention"})

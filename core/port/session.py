@@ -91,6 +91,7 @@ class Session:
     def checks(self, chosen: Sequence[str], steps: int) -> None:
         """Outputs, gradients and training, on one state."""
         porting = self.porting
+        dropping.even_out(porting, self.notes if "training" in chosen else [])
         taps = porting.measure(porting.forward(), [porting.given.batch()])
         self.search = Search(porting, taps)
         if "forward" in chosen:
@@ -145,7 +146,6 @@ class Session:
         porting = self.porting
         batches = [porting.given.batch()] * steps
         still = dropping.held_still(porting, self.notes)
-        dropping.even_out(porting, self.notes)
         job = porting.training(steps, porting.rate(porting.run("torch", porting.gradients(), batches[:1])), still)
         found = porting.measure(job, batches)
         self.judge("training", started, found, lambda: self.search.forward() or self.search.anywhere(training=True))
