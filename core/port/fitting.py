@@ -43,15 +43,16 @@ class Fit:
         )
 
 
-def fits(torch: Slot, keras: Slot, turned: bool = False) -> list[Fit]:
+def fits(torch: Slot, keras: Slot, turned: bool = False, rule: tuple[int, ...] = ()) -> list[Fit]:
     """The ways in which the two may be one weight, the one in the canonical order first; none where sizes do not fit.
 
     Axes of length one are dropped where the other has none of them, and several axes of one side may be one of the
     other's. With `turned`, which is for tensors whose axes nobody has named, other orders of the axes follow.
+    `rule` is the order in which Keras has PyTorch's axes, where that is known.
     """
     first, second = _groups(torch), _groups(keras)
     found = []
-    for order in _orders(first, second, turned):
+    for order in [rule] if rule else _orders(first, turned):
         blocks = _blocks([first[index] for index in order], second)
         fit = blocks and _fit(torch, keras, blocks)
         if fit and fit not in found:
@@ -95,7 +96,7 @@ def _groups(slot: Slot) -> list[Group]:
     return list(zip(parse(slot.axes), slot.shape, strict=True))
 
 
-def _orders(first: list[Group], second: list[Group], turned: bool) -> list[tuple[int, ...]]:
+def _orders(first: list[Group], turned: bool) -> list[tuple[int, ...]]:
     same = tuple(range(len(first)))
     if not turned or len(first) > MOST:
         return [same]

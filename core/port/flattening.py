@@ -59,16 +59,28 @@ class Course:
     """A run, by what made each of its arrays and what took it."""
 
     def __init__(self, trace: Trace) -> None:
+        self.steps = [step for step in trace.steps if step.role != BLOCK]
         self.makers: dict[int, Step] = {}
         self.takers: dict[int, list[Step]] = {}
-        for step in trace.steps:
-            if step.role == BLOCK:
-                continue
+        for step in self.steps:
             for array in step.inputs:
                 self.takers.setdefault(id(array), []).append(step)
             for array in step.outputs:
                 if all(array is not other for other in step.inputs):
                     self.makers.setdefault(id(array), step)
+
+    def is_spatial(self, array: Array) -> bool | None:
+        """Whether an array is a map, by the nearest layer that tells; None where none does."""
+        return self._spatial(array, back=True)
+
+    def beside(self, weight: Array) -> Array | None:
+        """The map that a function takes together with a weight, which is found by its numbers."""
+        for step in self.steps:
+            for array in step.inputs:
+                if array.shape == weight.shape and np.array_equal(array, weight):
+                    others = [one for one in step.inputs if one is not array and one.ndim >= array.ndim]
+                    return max(others, key=lambda one: one.ndim, default=None)
+        return None
 
     def parts(self, step: Step | None, end: str) -> list[tuple[int, Folded | None]]:
         """The features that a layer takes, or gives, in their runs: how many, and how each was folded from a map.
@@ -165,6 +177,18 @@ def _channels(unit: Unit, end: str) -> int:
     if "in" not in sizes:
         return sizes.get("channels", 0) * (sizes.get("multiplier", 1) if end == "before" else 1)
     return sizes["out" if end == "before" else "in"]
+
+
+def turned(torch: Array | None, keras: Array | None, rank: int, course: Course) -> tuple[int, ...]:
+    """The order in which Keras has the last axes of a map of PyTorch's; nothing where there is no map on both sides."""
+    if torch is None or keras is None or torch.ndim != keras.ndim or torch.ndim < 3 or not 0 <= torch.ndim - rank < 2:
+        return ()
+    if np.moveaxis(torch, 1, -1).shape != keras.shape:
+        return ()
+    if torch.shape == keras.shape and course.is_spatial(torch) is False:
+        return ()
+    first = rank + 1 - torch.ndim  # the channels' place: behind the batch, where the weight has an axis for that
+    return (*range(first), *range(first + 1, rank), first)
 
 
 def orders(

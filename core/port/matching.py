@@ -187,7 +187,8 @@ class _Matcher:
         if len(ours) == len(theirs) == 1:
             names = dict(zip(ours, theirs, strict=True))
         for name, other in names.items():
-            found = self._fit(ours[name], theirs[other], CUSTOM in (pair.torch.layer.role, pair.keras.layer.role))
+            custom = CUSTOM in (pair.torch.layer.role, pair.keras.layer.role)
+            found = self._fit(ours[name], theirs[other], custom, self._turned(pair, ours[name], theirs[other], wirings))
             if found is None:
                 continue
             title = pair.torch.name.replace(" ", ".") + (f".{name}" if pair.torch.layer.role != CUSTOM else "")
@@ -201,8 +202,21 @@ class _Matcher:
             del ours[name], theirs[other]
         return {"torch": ours, "keras": theirs}
 
-    def _fit(self, torch: Slot, keras: Slot, turned: bool) -> Fit | None:
-        found = fits(torch, keras, turned)
+    def _turned(self, pair: Pair, torch: Slot, keras: Slot, wirings: Mapping[str, Wiring]) -> tuple[int, ...]:
+        """The order in which Keras has the axes of a weight for every place of a map, by the map that it works on."""
+        ours, theirs = self.courses["torch"], self.courses["keras"]
+        rank = len(torch.shape)
+        if ours is None or theirs is None or rank != len(keras.shape) or not torch.axes.startswith("axis0 axis1"):
+            return ()
+        maps = []
+        for side, unit, slot, course in (("torch", pair.torch, torch, ours), ("keras", pair.keras, keras, theirs)):
+            step = wirings[side].calls.get(unit)
+            known = None if unit.layer.role == CUSTOM or step is None else step.inputs[0]
+            maps.append(course.beside(self.states[side][slot.pieces[0].tensor]) if known is None else known)
+        return flattening.turned(maps[0], maps[1], rank, ours)
+
+    def _fit(self, torch: Slot, keras: Slot, turned: bool, rule: tuple[int, ...]) -> Fit | None:
+        found = (fits(torch, keras, turned, rule) if rule else []) or fits(torch, keras, turned)
         if len(found) < 2:
             return found[0] if found else None
         same = [fit for fit in found if np.array_equal(self._whole("torch", fit), self._whole("keras", fit))]
