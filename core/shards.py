@@ -16,6 +16,7 @@ from .errors import CheckpointError
 from .files.safetensors import unique
 
 INDEX = ".index.json"
+LARGEST = 1 << 28  # bytes of an index, which has a hundred for each tensor
 CONFIG = "config.json"
 FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 SUFFIXES = (".safetensors", ".bin")
@@ -100,6 +101,8 @@ def _sentence_head(folder: Path) -> str | None:
 def json_of(path: Path, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
     """What a JSON file holds, `pairs` making each object of it. Raises CheckpointError where it cannot be read."""
     try:
+        if path.stat().st_size > LARGEST:
+            raise ValueError(f"it has more than {LARGEST:,} bytes")
         return json.loads(path.read_bytes(), object_pairs_hook=pairs)
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is not readable JSON ({error}); nothing was loaded") from error

@@ -273,6 +273,9 @@ class Hostile(Files):
             with self.subTest(path.name):
                 self.assertIn(str(path), self.refused(path, self.folder / "out.pt"))
                 self.refused(path, self.folder / "out.weights.h5", "--spec", PRESET)
+        words = (self.good["pt"], self.folder / "out.weights.h5", "--map")
+        for path in (pipe, Path("/dev/zero"), self.folder):
+            self.assertIn("it is not a file", self.refused(*words, path))
         device = self.folder / "device.safetensors"
         device.symlink_to(os.devnull)
         for path in (pipe, device):

@@ -70,7 +70,7 @@ def read_map(path: Path_) -> WeightMapping:
     Raises CheckpointError for a file that cannot be read or is no TOML, and StateError for an entry that is not valid.
     """
     if not os.path.isfile(path):  # a pipe or a device would be waited for
-        raise CheckpointError(f"the map file {path} is not a file; --write-map writes one")
+        raise CheckpointError(f"the map file {path} cannot be read: it is not a file; --write-map writes one")
     try:
         held = tomllib.loads(Path(path).read_bytes().decode("utf-8"))
     except (OSError, UnicodeError, tomllib.TOMLDecodeError, RecursionError) as error:
