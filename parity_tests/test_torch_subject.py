@@ -298,17 +298,16 @@ class Steps(unittest.TestCase):
 
     def test_a_stacked_recurrent_module_is_a_step_for_each_layer_and_direction(self) -> None:
         x = drawn(2, 5, 3)
-        found = subject(_Last(nn.LSTM(3, 4, 2, batch_first=True, bidirectional=True)), x)
+        found = subject(_Last(nn.LSTM(3, 4, 2, batch_first=True, dropout=0.2, bidirectional=True)), x)
         trace = found.run([x])
-        names = [step.name for step in trace.steps]
-        self.assertEqual(
-            names[:6],
-            ["inner.l0", "inner.l0_reverse", "inner.l0:cat", "inner.l1", "inner.l1_reverse", "inner.l1:cat"],
-        )
-        self.assertEqual([layer.name for layer in found.layers], [name for name in names[:6] if ":" not in name])
+        names = [step.name for step in trace.steps[:7]]
+        self.assertEqual(names[:4], ["inner.l0", "inner.l0_reverse", "inner.l0:cat", "inner.l0:dropout"])
+        self.assertEqual(names[4:], ["inner.l1", "inner.l1_reverse", "inner.l1:cat"])
+        self.assertEqual(trace.steps[3].settings, {"rate": 0.2, "broadcast": 0})
+        self.assertEqual([layer.name for layer in found.layers], [name for name in names if ":" not in name])
         alone = found.replay(trace.steps[1], [x], np.ones((2, 5, 4)))
         self.assertIn("inner.weight_hh_l0_reverse", alone)
-        self.assertTrue(np.array_equal(trace.steps[5].outputs[0], trace.outputs["output"]))
+        self.assertTrue(np.array_equal(trace.steps[6].outputs[0], trace.outputs["output"]))
 
 
 class _Gathering(nn.Module):

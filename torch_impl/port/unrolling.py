@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
 @dataclass
 class Part:
-    """One layer and direction, or, without `layer`, what joins the two directions of a layer."""
+    """One layer and direction, or, without `layer`, what joins the two directions of a layer, or drops behind it."""
 
     name: str
     layer: str
@@ -21,7 +22,8 @@ class Part:
     outputs: tuple[Tensor, ...]
     module: nn.Module | None = None
     function: str = ""
-    backwards: bool = False
+    role: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Backwards(nn.Module):
@@ -57,18 +59,29 @@ def unrolled(module: nn.RNNBase, path: str, args: tuple[Any, ...], outputs: list
             result, state = target(x)
             name = f"{path}.l{number}{direction}".lstrip(".")
             states = tuple(state) if isinstance(state, tuple) else (state,)
-            found.append(Part(name, name, target, (x,), (result, *states), target, backwards=bool(direction)))
+            told = {"reversed": bool(direction)}
+            found.append(Part(name, name, target, (x,), (result, *states), target, settings=told))
             made.append(result)
         x = made[0]
         if len(made) == 2:
             x = torch.cat(made, -1)
-            found.append(Part(f"{path}.l{number}:cat".lstrip("."), "", _joined, (made,), (x,), None, "cat"))
+            name = f"{path}.l{number}:cat".lstrip(".")
+            found.append(Part(name, "", _joined, (made,), (x,), None, "cat", "concatenate"))
+        if number < module.num_layers - 1:
+            name, dropped = f"{path}.l{number}:dropout".lstrip("."), F.dropout(x, training=False)
+            told = {"rate": module.dropout, "broadcast": 0}
+            found.append(Part(name, "", _kept, (x,), (dropped,), None, "dropout", "dropout", told))
+            x = dropped
     found[-1].outputs = (outputs[0], *found[-1].outputs[1:])
     return found
 
 
 def _joined(parts: list[Tensor]) -> Tensor:
     return torch.cat(parts, -1)
+
+
+def _kept(x: Tensor) -> Tensor:
+    return F.dropout(x, training=False)
 
 
 def _single(module: nn.RNNBase, channels: int, suffix: str) -> nn.RNNBase:

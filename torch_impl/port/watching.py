@@ -140,11 +140,9 @@ class Watch(TorchFunctionMode):
         parts = unrolled(module, frame.path, frame.call.args, tensors) if isinstance(module, nn.RNNBase) else []
         for part in parts:
             call = Call(part.target, part.args, {}, tuple(tensors_in(part.args)), part.module, part.function)
-            told = settings | {"reversed": part.backwards} if part.layer else {}
+            told = settings | part.settings if part.layer else part.settings
             given, made = (tuple(map(self.array, tensors_in(each))) for each in (part.args, part.outputs))
-            self.steps.append(
-                Step(part.name, role if part.layer else "concatenate", given, made, told, part.layer, call)
-            )
+            self.steps.append(Step(part.name, role if part.layer else part.role, given, made, told, part.layer, call))
         if parts:
             role, settings, layer = BLOCK, {}, ""
         self.steps.append(Step(frame.path, role, frame.before, results, settings, layer, frame.call))
