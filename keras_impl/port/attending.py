@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import layers as kl
 from keras import ops
 
-from .functions import ATTEND
+from .given import ATTEND
 from .replaying import Call
 
 Change = Callable[[Call, Mapping[str, Any], Any], Call | None]

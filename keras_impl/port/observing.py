@@ -14,11 +14,12 @@ from keras.src.layers.convolutional.base_separable_conv import BaseSeparableConv
 from ...core.port.layer import BLOCK, CUSTOM, Layer, Step
 from ...core.port.roles import MOVING
 from . import functions, replaying, separable, settings, watched
+from .given import Told, bound, shape
+from .held import known
 from .naming import Names, children
 from .patching import patched
 from .replaying import Call
 from .structure import as_array, is_float, is_tensor, tensors
-from .weights import known
 
 _LOCAL = threading.local()
 ATTENTIONS = (kl.MultiHeadAttention, kl.GroupQueryAttention)
@@ -48,7 +49,7 @@ class Recorder:
             self.arrays[id(tensor)] = tensor, as_array(tensor)  # the tensor is kept, so its id stays its own
         return self.arrays[id(tensor)][1]
 
-    def note(self, name: str, told: functions.Told, call: Call, result: Any, layer: str = "") -> None:
+    def note(self, name: str, told: Told, call: Call, result: Any, layer: str = "") -> None:
         """Add a step."""
         into = tuple(self.array(tensor) for tensor in call.inputs)
         out = tuple(self.array(tensor) for tensor in tensors(result))
@@ -147,8 +148,8 @@ class Recorder:
         apart = len(applied) == 1
         ended = applied[0][0] if apart else result
         call = replaying.of_layer(layer, original, args, kwargs, apart, *self.weights(layer))
-        into, out = [tuple(functions.shape(one) for one in found) for found in (call.inputs, tensors(ended))]
-        given = functions.bound(layer.call, *call.given)
+        into, out = [tuple(shape(one) for one in found) for found in (call.inputs, tensors(ended))]
+        given = bound(layer.call, *call.given)
         told = settings.tell(settings.Observed(layer, given, into, out)) or (CUSTOM, {})
         self.note(path, told, call, ended, path if path in self.known else "")
         self.after(applied, path)

@@ -7,8 +7,9 @@ from typing import Any
 
 from keras import ops
 
-from . import functions
+from .given import shape
 from .replaying import Call
+from .spaces import conv_told
 
 
 def noted(recorder: Any, original: Callable[..., Any], layer: Any, path: str, args: Any, kwargs: Any) -> Any:
@@ -18,10 +19,10 @@ def noted(recorder: Any, original: Callable[..., Any], layer: Any, path: str, ar
         x = args[0] if args else kwargs["inputs"]
         between = _depthwise(layer)(x)
     ended = applied[0][0] if len(applied) == 1 else result
-    told = functions.conv_told(functions.shape(x), layer.kernel_size, layer.strides, layer.padding,
+    told = conv_told(shape(x), layer.kernel_size, layer.strides, layer.padding,
                                layer.dilation_rate, layer.data_format)  # fmt: skip
     ones = (1,) * layer.rank
-    plain = functions.conv_told(functions.shape(between), ones, ones, "valid", ones, layer.data_format)
+    plain = conv_told(shape(between), ones, ones, "valid", ones, layer.data_format)
     names, _ = recorder.weights(layer)
     first = Call(_depthwise(layer), ((x,), {}), layer, tensors=tuple(names[:1]))
     recorder.note(f"{path}/depthwise", ("depthwise_convolution", {**told, "bias": False}), first, between,

@@ -16,10 +16,12 @@ from keras.src.layers.pooling.base_pooling import BasePooling
 
 from ...core.port.layer import CUSTOM
 from . import geometry
-from .functions import axis_told, conv_told, masking, number, pool_told, upsample_told
-from .weights import CELLS, is_depthwise, known
+from .functions import TOLD
+from .given import Told, axis_told, masking, number
+from .held import known
+from .slots import CELLS, is_depthwise
+from .spaces import conv_told, pool_told, upsample_told
 
-Told = tuple[str, dict[str, Any]]
 Shapes = tuple[tuple[int, ...], ...]
 
 
@@ -158,8 +160,6 @@ def _softmax(seen: Observed) -> Told:
 
 
 def _relu(seen: Observed) -> Told:
-    from .functions import TOLD
-
     layer = seen.layer
     given = {"negative_slope": layer.negative_slope, "max_value": layer.max_value, "threshold": layer.threshold}
     return TOLD["keras_relu"](given, None)
