@@ -25,7 +25,7 @@ LONG = 1 << 31
 @contextlib.contextmanager
 def as_safetensors(path: Path, tensors: Sequence[Planned], metadata: Mapping[str, str]) -> Iterator[Put]:
     """A safetensors file."""
-    with path.open("wb", buffering=0) as file:
+    with path.open("r+b", buffering=0) as file:  # not truncated: ext4 would write all of it out when it is closed
         file.write(safetensors.header([(each.name, each.code, each.shape) for each in tensors], metadata))
         yield lambda number, block: _whole(file, block)
 
@@ -66,7 +66,7 @@ def as_torch(path: Path, tensors: Sequence[Planned], metadata: Mapping[str, str]
             raise CheckpointError(
                 f"{path}: {each.name} is stored as {each.code}, which is not written as PyTorch's file"
             )
-    with path.open("wb") as file, zipfile.ZipFile(file, "w") as archive:
+    with path.open("r+b") as file, zipfile.ZipFile(file, "w") as archive:
         begun: dict[int, Any] = {}
         held = [(each.name, each.code, each.shape) for each in tensors]
         _member(archive, "archive/data.pkl", pickled.write(held))

@@ -39,20 +39,24 @@ class Planned:
         """Its size in bytes."""
         return math.prod(self.shape) * CODES[self.code].itemsize
 
-    def slabs(self, memory: Callable[[], Array]) -> Iterator[Array]:
-        """Its bytes in order, a slab at a time: of the source itself, or laid out in `memory`, SLAB bytes each."""
+    def slabs(self) -> Iterator[Array]:
+        """Its numbers a slab at a time, in order, as views that may still have to be laid out."""
         if self.plain is None:
             assert self.fill is not None
             whole = np.empty(self.shape, CODES[self.code])
             self.fill(whole)
         else:
             whole = self.plain()
-        for part in _parts(whole):
-            if not part.flags.c_contiguous:
-                out = memory()[: part.nbytes].view(part.dtype).reshape(part.shape)
-                lay(out, part)
-                part = out
-            yield part.reshape(-1).view(np.uint8)
+        yield from _parts(whole)
+
+
+def laid(slab: Array, memory: Array) -> Array:
+    """The bytes of a slab in a row: those of the slab itself, or laid out in `memory`, which has SLAB of them."""
+    if not slab.flags.c_contiguous:
+        out = memory[: slab.nbytes].view(slab.dtype).reshape(slab.shape)
+        lay(out, slab)
+        slab = out
+    return slab.reshape(-1).view(np.uint8)
 
 
 def _parts(whole: Array) -> Iterator[Array]:

@@ -9,7 +9,6 @@ import collections
 import contextlib
 import json
 import os
-import queue
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,10 +22,10 @@ from ..errors import CheckpointError, DiglotError
 from . import digest, nan
 from .containers import CONTAINERS, size_beside
 from .forms import READERS
-from .planned import SLAB, Array, Planned
+from .planned import SLAB, Array, Planned, laid
 from .stored import Held
 
-SLABS, READING = 2, 2
+THREADS = 4
 Tell = Callable[[str, int], None]  # the tensor, and how many of its bytes are done
 
 
@@ -113,56 +112,60 @@ def _stream(
 ) -> list[list[tuple[int, int]]]:
     """Write a file, and return the length and the checksum of every slab of every tensor.
 
-    While one thread writes a slab, this one lays out the next.
+    Slabs are laid out by several threads, and written in their order by this one.
     """
-    free: queue.SimpleQueue[Array] = queue.SimpleQueue()
-    for _ in range(SLABS):
-        free.put(np.empty(SLAB, np.uint8))
+    threads = _threads()
+    free = [np.empty(SLAB, np.uint8) for _ in range(threads + 1)]
     marks: list[list[tuple[int, int]]] = [[] for _ in file.tensors]
-    waiting: collections.deque[Future[None]] = collections.deque()
+    waiting: collections.deque[tuple[int, Future[tuple[Array, int, bool]], Array]] = collections.deque()
     bad: dict[str, None] = {}
 
-    def done(number: int, slab: Array, borrowed: list[Array]) -> None:
-        try:
-            mark, code, name = 0, file.tensors[number].code, file.tensors[number].name
-            for block in digest.blocks(slab):
-                mark = digest.folded(block, mark)
-                if name not in bad and nan.among(block, code):
-                    bad[name] = None
-                put(number, block)
-            if not len(slab):
-                put(number, slab)
-            marks[number].append((len(slab), mark))
-            if tell is not None:
-                tell(name, len(slab))
-        finally:
-            for memory in borrowed:
-                free.put(memory)
+    with CONTAINERS[file.form](path, file.tensors, file.metadata) as put, ThreadPoolExecutor(threads) as pool:
 
-    with CONTAINERS[file.form](path, file.tensors, file.metadata) as put, ThreadPoolExecutor(1) as writer:
+        def written() -> None:
+            number, future, memory = waiting.popleft()
+            data, mark, spoilt = future.result()
+            for block in digest.blocks(data) if len(data) else [data]:
+                put(number, block)
+            free.append(memory)
+            marks[number].append((len(data), mark))
+            if spoilt:
+                bad[file.tensors[number].name] = None
+            if tell is not None:
+                tell(file.tensors[number].name, len(data))
+
         read = 0
         for number, each in enumerate(file.tensors):
-            borrowed: list[Array] = []
-
-            def memory(borrowed: list[Array] = borrowed) -> Array:
-                borrowed.append(free.get())
-                return borrowed[-1]
-
-            for slab in each.slabs(memory):
-                waiting.append(writer.submit(done, number, slab, borrowed.copy()))
-                borrowed.clear()
-                while len(waiting) > SLABS:
-                    waiting.popleft().result()
+            for slab in each.slabs():
+                if not free:
+                    written()
+                memory = free.pop()
+                waiting.append((number, pool.submit(_prepared, slab, each.code, memory), memory))
             read += each.nbytes
             if read >= SLAB:
                 read = _forgotten(sources)
         while waiting:
-            waiting.popleft().result()
+            written()
     for each, found in zip(file.tensors, marks, strict=True):
         if sum(length for length, _ in found) != each.nbytes:
             raise CheckpointError(f"{each.name} has another size than was planned; {file.path} was not written")
     spoiled.extend(bad)
     return marks
+
+
+def _prepared(slab: Array, code: str, memory: Array) -> tuple[Array, int, bool]:
+    """The bytes of a slab, their checksum, and whether there is a NaN among them."""
+    data, mark, spoilt = laid(slab, memory), 0, False
+    for block in digest.blocks(data):
+        mark = digest.folded(block, mark)
+        spoilt = spoilt or nan.among(block, code)
+    return data, mark, spoilt
+
+
+def _threads() -> int:
+    """How many threads lay out slabs: as many as there are processors for this process, and at most four."""
+    known = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(THREADS, known)
 
 
 def _forgotten(sources: Sequence[Held]) -> int:
@@ -188,7 +191,7 @@ def _read_back(path: Path, file: File, marks: Sequence[Sequence[tuple[int, int]]
                 held.forget()
         return "" if right else each.name
 
-    with ThreadPoolExecutor(READING) as readers:
+    with ThreadPoolExecutor(_threads()) as readers:
         read = 0
         for each, wrong in zip(file.tensors, readers.map(same, zip(file.tensors, marks, strict=True)), strict=True):
             if wrong:
