@@ -235,6 +235,17 @@ class Weighted(unittest.TestCase):
         wanted = "dense layer with its kernel, its input flattened as 3 channels of 4 places, channels first"
         self.assertEqual(names((x,), moved @ kernel + bias, own), [wanted])
 
+    def test_lookup(self) -> None:
+        table, x = draw(9, 4, name="table"), generator(0, "tokens").integers(1, 8, size=(6, 2))
+        for name, output in (
+            ("rows of its table", table[x]),
+            ("rows of its table, of column 1", table[x[:, 1]]),
+            ("rows of its table, counted from 1", table[x - 1]),
+            ("2 = sqrt(4) times rows of its table", 2 * table[x]),
+        ):
+            with self.subTest(name):
+                self.assertEqual(names((x,), output, {"table": table}), [name])
+
     def test_dense_along_another_axis(self) -> None:
         x, kernel = draw(4, 6, 6), draw(6, 6, name="k")
         y = (x.swapaxes(1, 2) @ kernel).swapaxes(1, 2)

@@ -14,6 +14,7 @@ from .formulas.combining import combining
 from .formulas.convolutions import convolution, transposed
 from .formulas.found import Family, Found
 from .formulas.linear import dense
+from .formulas.lookup import lookup
 from .formulas.masking import masking
 from .formulas.movements import movement
 from .formulas.normalisations import normalisation
@@ -41,7 +42,7 @@ UNARY: tuple[Family, ...] = (
     pooling,
     resizing,
 )
-WEIGHTED: tuple[Family, ...] = (recurrent, attention, dense, convolution, transposed)
+WEIGHTED: tuple[Family, ...] = (lookup, recurrent, attention, dense, convolution, transposed)
 
 
 def identified(
