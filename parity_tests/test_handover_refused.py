@@ -14,6 +14,7 @@ from diglot.core.errors import SpecError, StateError
 from diglot.core.port import handover
 from diglot.core.verdict import Verdict
 from parameterized import parameterized
+from torch import nn
 
 import diglot
 
@@ -159,6 +160,30 @@ class Refused(Double):
         told = "summed: lstm.l0.bias.input, .* and 2 others: PyTorch trains two tensors whose sum is one weight"
         with self.assertRaisesRegex(StateError, told):
             diglot.hand_over(source, optimizer, target, keras.optimizers.SGD(RATE), mapping("words"))
+
+    def test_one_tensor_that_is_two_of_the_other(self) -> None:
+        class Tied(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.table, self.head = nn.Embedding(5, 3), nn.Linear(3, 5, bias=False)
+                self.head.weight = self.table.weight
+
+        layers = [keras.layers.Embedding(5, 3, name="table"), keras.layers.Dense(5, use_bias=False, name="head")]
+        source, target = Tied().double(), keras.Sequential([keras.Input((2,), dtype="int32"), *layers])
+        optimizer = torch.optim.SGD(source.parameters(), lr=RATE, momentum=0.5)
+        source.head(source.table(torch.tensor([[0, 1]]))).sum().backward()
+        optimizer.step()
+        with self.assertRaisesRegex(StateError, "tied: .*: PyTorch has one tensor for what are two in the other"):
+            diglot.hand_over(source, optimizer, target, map={"table": "table", "head": "head"})
+
+    def test_what_no_optimizer_follows(self) -> None:
+        keras_model, source = words(), Words().double()
+        optimizer = keras.optimizers.RMSprop(RATE)
+        Training("words", CASES["sgd"]).step_of_keras(
+            keras_model, optimizer, {"inputs": inputs("words", 0), "targets": np.ones((3, 2))}
+        )
+        with self.assertRaisesRegex(StateError, r"embedding: table.table: .* Mend it, or accept it with accept=\('emb"):
+            diglot.hand_over(keras_model, optimizer, source, map=mapping("words"))
 
     def test_what_is_not_trained(self) -> None:
         self.target.get_layer("features").trainable = False

@@ -20,13 +20,13 @@ from .transition import Transition
 KEYS = (
     "amsgrad", "beta_1", "beta_2", "centered", "clip_threshold", "dampening", "decay", "decay_exponent", "embedding",
     "epsilon", "epsilon_1", "epsilon_2", "epsilon_convention", "factored_axes", "learning_rate", "maximize", "momentum",
-    "nesterov", "parameter_scaling", "relative_step", "rho", "schedule", "started", "summed", "trained", "use_ema",
-    "velocity", "weight_decay",
+    "nesterov", "parameter_scaling", "relative_step", "rho", "schedule", "started", "summed", "tied", "trained",
+    "use_ema", "velocity", "weight_decay",
 )  # fmt: skip
 """What may differ between two optimizers, if the caller accepts it."""
 
 
-OWN = {"learning_rate", "schedule", "started", "summed", "trained"}
+OWN = {"learning_rate", "schedule", "started", "summed", "tied", "trained"}
 """Of these, the differences that are no matter of the optimizer's class."""
 
 
@@ -99,7 +99,7 @@ def prepared(
             f"the target's schedule is at step {theirs.position} and the source at {step}; build a new schedule"
         )
     states = {source.side: source.state, target.side: target.state}
-    notes = refuse(list(transition.differences(states, step or 0)), keys)
+    notes = refuse(list(transition.differences(states, step or 0)), keys, built=target.optimizer is None)
     notes += (
         [f"{theirs.name} of {LABELS[target.side]} was built by the rule of {ours.name}"]
         if target.optimizer is None
@@ -135,8 +135,11 @@ def built_like(mapping: WeightMapping, source: Held, side: str, begins: bool) ->
     return rules, list(tables)
 
 
-def refuse(found: Sequence[Difference], accept: Sequence[str]) -> list[str]:
-    """Raise StateError for all differences that are not accepted; those that are, as sentences."""
+def refuse(found: Sequence[Difference], accept: Sequence[str], *, built: bool) -> list[str]:
+    """Raise StateError for all differences that are not accepted; those that are, as sentences.
+
+    `built` says that the target's optimizer is one that already follows the source's rule, as far as any does.
+    """
     told: dict[tuple[str, str], list[str]] = {}
     for each in found:
         told.setdefault((each.key, each.sentence), []).extend(each.weights)
@@ -147,7 +150,8 @@ def refuse(found: Sequence[Difference], accept: Sequence[str]) -> list[str]:
     if left:
         listed = "; ".join(f"{key}: {text}" for key, texts in left.items() for text in texts)
         names = ", ".join(map(repr, left)) + ("," if len(left) == 1 else "")
-        build = "" if set(left) <= OWN else "leave out the target's optimizer to have one built by the source's rule, "
+        helps = not built and not set(left) <= OWN
+        build = "leave out the target's optimizer to have one built by the source's rule, " if helps else ""
         raise StateError(
             f"the training would not go on as it would have: {listed}. Mend it, {build}or accept it with "
             f"accept=({names})",

@@ -133,3 +133,15 @@ def summed(mapping: WeightMapping, held: Held, state: Mapping[str, NDArray[Any]]
     if decaying:
         told = f"{side} trains one of two tensors whose sum is one weight in the other framework, and scales or decays"
         yield Difference("summed", f"{told} it by itself; fill the frozen one with zeros", tuple(decaying))
+
+
+def tied(mapping: WeightMapping, held: Held) -> Iterator[Difference]:
+    """Where one tensor of a side is two of the other, which part in the next step."""
+    found: dict[tuple[object, ...], list[str]] = {}
+    for match in mapping.matches:
+        for piece in pieces(match, held):
+            found.setdefault((piece.tensor, piece.pick, piece.span), []).append(match.name)
+    twice = tuple(name for names in found.values() if len(set(names)) > 1 for name in names)
+    if twice:
+        told = f"{LABELS[held.side]} has one tensor for what are two in the other framework, which then part"
+        yield Difference("tied", told, twice)

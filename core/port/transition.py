@@ -61,6 +61,7 @@ class Transition:
             yield from slots.factors(self.mapping, source, target)
         for held in (source, target):
             yield from slots.summed(self.mapping, held, states[held.side])
+            yield from slots.tied(self.mapping, held)
         yield from self._unstarted()
         if self._apart():
             told = (
