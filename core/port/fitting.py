@@ -47,7 +47,7 @@ def fits(torch: Slot, keras: Slot, turned: bool = False, rule: tuple[int, ...] =
     """The ways in which the two may be one weight, the one in the canonical order first; none where sizes do not fit.
 
     Axes of length one are dropped where the other has none of them, and several axes of one side may be one of the
-    other's. With `turned`, which is for tensors whose axes nobody has named, other orders of the axes follow.
+    other's, or be cut elsewhere. With `turned`, which is for tensors whose axes nobody has named, other orders of the axes follow.
     `rule` is the order in which Keras has PyTorch's axes, where that is known.
     """
     first, second = _groups(torch), _groups(keras)
@@ -104,7 +104,7 @@ def _orders(first: list[Group], turned: bool) -> list[tuple[int, ...]]:
 
 
 def _blocks(first: list[Group], second: list[Group]) -> list[tuple[list[Group], list[Group]]] | None:
-    """Runs of axes of the one side that hold what runs of the other's do, one of the two a single axis."""
+    """Runs of axes of the one side that hold what runs of the other's do."""
     if [size for _, size in first] == [size for _, size in second]:
         return [([one], [other]) for one, other in zip(first, second, strict=True)]
     one, other = [[group for group in groups if group[1] != 1] for groups in (first, second)]
@@ -116,7 +116,7 @@ def _blocks(first: list[Group], second: list[Group]) -> list[tuple[list[Group], 
             if not rest:
                 return None
             shorter.append(rest.pop(0))
-        if min(len(left), len(right)) > 1:
+        if min(len(left), len(right)) > 1 and not _parts(left, right):
             return None
         blocks.append((left, right))
     dropped: list[tuple[list[Group], list[Group]]] = [([group], []) for group in first if group[1] == 1]
@@ -136,6 +136,13 @@ def _fit(torch: Slot, keras: Slot, blocks: list[tuple[list[Group], list[Group]]]
         if not left or not right:
             side = "torch" if left else "keras"
             names[side].update(dict.fromkeys((left or right)[0][0], ""))
+            continue
+        if min(len(left), len(right)) > 1:
+            for part, size in _parts(left, right):
+                axes.append((part,))
+                sizes[part] = size
+            names["torch"].update(_renamed(left, _parts(left, right)))
+            names["keras"].update(_renamed(right, _parts(left, right)))
             continue
         detailed = _detailed(left, right)
         chosen, other = (left, right) if detailed == "torch" else (right, left)
@@ -158,6 +165,31 @@ def _fit(torch: Slot, keras: Slot, blocks: list[tuple[list[Group], list[Group]]]
         tuple(relabelled(piece, names["torch"], sizes) for piece in torch.pieces),
         tuple(relabelled(piece, names["keras"], sizes) for piece in keras.pieces),
     )
+
+
+def _parts(left: list[Group], right: list[Group]) -> list[tuple[str, int]]:
+    """The axes into which both sides' axes can be cut, as two counts of heads can; none where they cross."""
+    if any(len(group) > 1 for group, _ in (*left, *right)):
+        return []
+    ends = sorted(
+        {math.prod(size for _, size in groups[: n + 1]) for groups in (left, right) for n in range(len(groups))}
+    )
+    if any(second % first for first, second in itertools.pairwise(ends)):
+        return []
+    stem = left[0][0][0]
+    sizes = [second // first for first, second in itertools.pairwise([1, *ends])]
+    return [(f"{stem}{number}", size) for number, size in enumerate(sizes)]
+
+
+def _renamed(groups: list[Group], parts: list[tuple[str, int]]) -> dict[str, str]:
+    """The parts that each axis is made of, by its name."""
+    found, rest = {}, list(parts)
+    for (name,), size in groups:
+        inner: list[tuple[str, int]] = []
+        while math.prod(part for _, part in inner) < size:
+            inner.append(rest.pop(0))
+        found[name] = " ".join(part for part, _ in inner)
+    return found
 
 
 def _detailed(left: list[Group], right: list[Group]) -> str:

@@ -17,6 +17,7 @@ from . import flattening
 from .contents import Found, contents
 from .fingerprint import fingerprint, is_constant
 from .fitting import Fit, fits
+from .heads import evened
 from .layer import CUSTOM, Layer, Slot, Trace
 from .mapping import Match, WeightMapping
 from .pairing import Pair, Pairing
@@ -87,7 +88,7 @@ class _Matcher:
         self.matches: list[Match] = []
         self.settled: list[str] = []
         self.ignored = self._ignored(ignore, given.ignored if given else {})
-        self.layers = {side: subject.layers for side, subject in self.subjects.items()}
+        self.layers = evened(torch.layers, keras.layers)
         self._drop(lambda side, slot: all(piece.tensor in self.ignored[side] for piece in slot.pieces))
         if given:
             self.settled.extend(given.settled)

@@ -71,6 +71,9 @@ def key_of(layer: Layer, slots: Mapping[str, Slot], label: Key) -> Key:
     if role in ("lstm", "gru", "rnn"):
         kernel = next((slot for name, slot in slots.items() if name.startswith("kernel")), None)
         return (role, *(kernel.shape if kernel else ()))
+    if role == "attention" and "query.kernel" in slots:
+        shape = slots["query.kernel"].shape
+        return (role, shape[0], _product(shape[1:]))  # how many heads there are is a setting
     main = next((slots[name] for name in MAIN if name in slots), None)
     if role == CUSTOM or main is None:
         shapes = [tuple(size for size in slot.shape if size != 1) for slot in slots.values()]
