@@ -158,6 +158,12 @@ class ByPlaceTest(unittest.TestCase):
         np.testing.assert_array_equal(new["key/kernel"], packed[6:12].T)
         np.testing.assert_array_equal(new["out/kernel"], models[0].arrays["mha.out.weight"].T)
 
+    def test_two_counts_of_heads_are_a_setting_not_another_weight(self) -> None:
+        ours, theirs = [attention("mha", True)], [attention("att", False, heads=6)]
+        models = Model(ours), Model(theirs)
+        new = carried(match(*models), models[0].state(), models[1].state(), "keras")
+        np.testing.assert_array_equal(new["att/key/kernel"].reshape(6, 6), models[0].arrays["mha.in_proj"][6:12].T)
+
     def test_a_convolution_over_single_pixels_is_a_dense_layer(self) -> None:
         ours, theirs = [convolution("c", (1, 1, 3, 5), True)], [dense("d", 3, 5, False, bias=False)]
         models = Model(ours), Model(theirs)

@@ -47,8 +47,8 @@ def fits(torch: Slot, keras: Slot, turned: bool = False, rule: tuple[int, ...] =
     """The ways in which the two may be one weight, the one in the canonical order first; none where sizes do not fit.
 
     Axes of length one are dropped where the other has none of them, and several axes of one side may be one of the
-    other's, or be cut elsewhere. With `turned`, which is for tensors whose axes nobody has named, other orders of the axes follow.
-    `rule` is the order in which Keras has PyTorch's axes, where that is known.
+    other's, or be cut elsewhere. With `turned`, for tensors whose axes nobody has named, other orders follow. `rule` is
+    the order in which Keras has PyTorch's axes, where that is known.
     """
     first, second = _groups(torch), _groups(keras)
     found = []

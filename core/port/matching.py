@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -10,19 +9,18 @@ from typing import Protocol
 
 import numpy as np
 
-from ..axes import Array, parse
 from ..errors import StateError, nearest
 from ..technique import Arrays
-from . import flattening
 from .contents import Found, contents
 from .fingerprint import fingerprint, is_constant
-from .fitting import Fit, fits
 from .heads import evened
 from .layer import CUSTOM, Layer, Slot, Trace
+from .laying import Laying
 from .mapping import Match, WeightMapping
+from .packing import unpacked
 from .pairing import Pair, Pairing
 from .stated import stated
-from .units import LINEAR, Key, Unit, divided, units
+from .units import LINEAR, Key, Unit
 from .unmatched import NAMES, ambiguous, unmatched
 from .wiring import Wiring, sources_of
 
@@ -81,7 +79,7 @@ class _Matcher:
             "torch": traces[0] if traces else None,
             "keras": traces[1] if traces else None,
         }
-        self.courses = {side: flattening.Course(trace) if trace else None for side, trace in self.traces.items()}
+        self.laying = Laying(self.states, self.traces)
         known = [set(sources_of(trace).values()) for trace in self.traces.values()]
         self.shared = known[0] & known[1]
         self.prints: dict[tuple[str, Slot], int] = {}
@@ -100,7 +98,8 @@ class _Matcher:
             self._drop(lambda side, slot: all((one.tensor, one.pick) in taken[side] for one in slot.pieces))
 
     def found(self) -> WeightMapping:
-        units = self._units()
+        aliases = {side: dict(subject.aliases) for side, subject in self.subjects.items()}
+        units = unpacked(self.layers, aliases, self._prints)
         for key in (_exact, _coarse):
             units = self._pair(units, key)
         units = {side: [loose for unit in found for loose in _loose(unit)] for side, found in units.items()}
@@ -110,45 +109,7 @@ class _Matcher:
         order = {name: place for place, name in enumerate(self.states["torch"])}
         self.matches.sort(key=lambda one: order.get(one.torch[0].tensor, len(order)))
         ignored = {side: tuple(sorted(names)) for side, names in self.ignored.items() if names}
-        return WeightMapping(tuple(self.matches), ignored, tuple(dict.fromkeys(self.settled)))
-
-    def _units(self) -> dict[str, list[Unit]]:
-        attention = [sum(layer.role == "attention" for layer in self.layers[side]) for side in NAMES]
-        found = {
-            side: units(side, self.layers[side], self.subjects[side].aliases, attention[0] != attention[1])
-            for side in NAMES
-        }
-        for side, other in (("torch", "keras"), ("keras", "torch")):
-            found[side] = self._split(found[side], found[other])
-        return found
-
-    def _split(self, ours: list[Unit], theirs: list[Unit]) -> list[Unit]:
-        """Packed layers as their slices, where the other side has as many layers more of the slices' size."""
-        result = ours
-        for count in (3, 2, 4):
-            for key in dict.fromkeys(unit.key for unit in result if unit.key[0] == LINEAR):
-                if key[3] % count:
-                    continue
-                slim = (*key[:3], key[3] // count)
-                packed = _many(result, key) - _many(theirs, key)
-                lacking = _many(theirs, slim) - _many(result, slim)
-                if packed and packed == _many(result, key) and lacking == count * packed:
-                    result = [
-                        slice_
-                        for unit in result
-                        for slice_ in (self._slices(unit, count, theirs) if unit.key == key else [unit])
-                    ]
-        return result
-
-    def _slices(self, unit: Unit, count: int, theirs: list[Unit]) -> list[Unit]:
-        """One after another, unless the numbers say that every head has its own slices."""
-        known = {number for other in theirs for number in self._prints(other)}
-        size = unit.key[3] // count
-        for heads in (0, *(heads for heads in range(2, size) if size % heads == 0)):
-            found = divided(unit, count, heads)
-            if all(self._prints(one) & known for one in found):
-                return found
-        return divided(unit, count)
+        return WeightMapping(tuple(self.matches), ignored, tuple(dict.fromkeys([*self.settled, *self.laying.settled])))
 
     def _pair(
         self,
@@ -188,13 +149,11 @@ class _Matcher:
         if len(ours) == len(theirs) == 1:
             names = dict(zip(ours, theirs, strict=True))
         for name, other in names.items():
-            custom = CUSTOM in (pair.torch.layer.role, pair.keras.layer.role)
-            found = self._fit(ours[name], theirs[other], custom, self._turned(pair, ours[name], theirs[other], wirings))
-            if found is None:
+            fitting = self.laying.laid(pair, name, ours[name], theirs[other], wirings)
+            if not fitting:
                 continue
             title = pair.torch.name.replace(" ", ".") + (f".{name}" if pair.torch.layer.role != CUSTOM else "")
             layers = (pair.torch.layer.name, pair.keras.layer.name)
-            fitting = self._folded(pair, name, found, wirings)
             for number, fit in enumerate(fitting):
                 said = f"{title}.{number}" if len(fitting) > 1 else title
                 one = Match(said, fit.axes, fit.torch, fit.keras, pair.how, layers, ours[name].trainable)
@@ -202,58 +161,6 @@ class _Matcher:
                     self.matches.append(one)
             del ours[name], theirs[other]
         return {"torch": ours, "keras": theirs}
-
-    def _turned(self, pair: Pair, torch: Slot, keras: Slot, wirings: Mapping[str, Wiring]) -> tuple[int, ...]:
-        """The order in which Keras has the axes of a weight for every place of a map, by the map that it works on."""
-        ours, theirs = self.courses["torch"], self.courses["keras"]
-        rank = len(torch.shape)
-        if ours is None or theirs is None or rank != len(keras.shape) or not torch.axes.startswith("axis0 axis1"):
-            return ()
-        maps = []
-        for side, unit, slot, course in (("torch", pair.torch, torch, ours), ("keras", pair.keras, keras, theirs)):
-            step = wirings[side].calls.get(unit)
-            known = None if unit.layer.role == CUSTOM or step is None else step.inputs[0]
-            maps.append(course.beside(self.states[side][slot.pieces[0].tensor]) if known is None else known)
-        return flattening.turned(maps[0], maps[1], rank, ours)
-
-    def _fit(self, torch: Slot, keras: Slot, turned: bool, rule: tuple[int, ...]) -> Fit | None:
-        found = (fits(torch, keras, turned, rule) if rule else []) or fits(torch, keras, turned)
-        if len(found) < 2:
-            return found[0] if found else None
-        same = [fit for fit in found if np.array_equal(self._whole("torch", fit), self._whole("keras", fit))]
-        if len(same) != 1 and torch.shape != keras.shape:
-            tensors = torch.pieces[0].tensor, keras.pieces[0].tensor
-            self.settled.append(
-                f"{tensors[0]} {torch.shape} and {tensors[1]} {keras.shape} may lie in {len(found)} ways; "
-                f"taken as {found[0].torch[0].axes!r} and {found[0].keras[0].axes!r}"
-            )
-        return (same or found)[0]
-
-    def _folded(self, pair: Pair, name: str, fit: Fit, wirings: Mapping[str, Wiring]) -> list[Fit]:
-        """The fit with the features of a flattened map in each side's own order; of several maps, a fit for each."""
-        if None in self.traces.values():
-            flattening.refuse(pair.torch, wirings["torch"])
-            return [fit]
-        steps = [wirings[side].calls.get(getattr(pair, side)) for side in NAMES]
-        ours, theirs = self.courses["torch"], self.courses["keras"]
-        for (axis, *rest), end in itertools.product(parse(fit.axes), ("before", "behind")):
-            fitting = not rest and end in flattening.ends(pair.torch.layer.role, name, axis)
-            if not fitting or None in steps or ours is None or theirs is None:
-                continue
-            parts = flattening.orders(ours.parts(steps[0], end), theirs.parts(steps[1], end))
-            if any(order for _, order in parts):
-                whole, start, found = sum(width for width, _ in parts), 0, []
-                for width, order in parts:
-                    part = fit.part(axis, start, start + width, whole) if len(parts) > 1 else fit
-                    found.append(part.folded(axis, order.torch, order.keras, order.sizes) if order else part)
-                    start += width
-                return found
-        return [fit]
-
-    def _whole(self, side: str, fit: Fit) -> Array:
-        pieces = fit.torch if side == "torch" else fit.keras
-        total: Array = sum(piece.read(self.states[side][piece.tensor], fit.axes) for piece in pieces)  # type: ignore
-        return total
 
     def _prints(self, unit: Unit) -> frozenset[int]:
         found = {self._print(unit.side, slot) for slot in unit.slots.values()}
@@ -338,10 +245,6 @@ def _kind(unit: Unit) -> Key:
 def _sizes(unit: Unit) -> Key:
     (slot,) = unit.slots.values()
     return "loose", *sorted(size for size in slot.shape if size != 1)
-
-
-def _many(units: Sequence[Unit], key: Key) -> int:
-    return sum(unit.key == key for unit in units)
 
 
 def _loose(unit: Unit) -> list[Unit]:

@@ -1,0 +1,86 @@
+"""How a pair's weights lie in both tensors: by their axes, by the maps that they work on, and by what they hold."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..axes import Array, parse
+from ..technique import Arrays
+from . import flattening
+from .fitting import Fit, fits
+from .layer import CUSTOM, Slot, Trace
+from .pairing import Pair
+from .wiring import Wiring
+
+
+class Laying:
+    """Finds the fits of weights; `settled` are sentences on what was not certain."""
+
+    def __init__(self, states: Mapping[str, Arrays], traces: Mapping[str, Trace | None]) -> None:
+        self.states = states
+        self.courses = {side: flattening.Course(trace) if trace else None for side, trace in traces.items()}
+        self.settled: list[str] = []
+
+    def laid(self, pair: Pair, name: str, torch: Slot, keras: Slot, wirings: Mapping[str, Wiring]) -> list[Fit]:
+        """The fit of a pair's weight of this name, in several parts where several maps were joined; none, if none fits.
+
+        Raises InputError where only a run would tell.
+        """
+        custom = CUSTOM in (pair.torch.layer.role, pair.keras.layer.role)
+        found = self._fit(torch, keras, custom, self._turned(pair, torch, keras, wirings))
+        return [] if found is None else self._folded(pair, name, found, wirings)
+
+    def _turned(self, pair: Pair, torch: Slot, keras: Slot, wirings: Mapping[str, Wiring]) -> tuple[int, ...]:
+        """The order in which Keras has the axes of a weight for every place of a map, by the map that it works on."""
+        ours, theirs = self.courses["torch"], self.courses["keras"]
+        rank = len(torch.shape)
+        if ours is None or theirs is None or rank != len(keras.shape) or not torch.axes.startswith("axis0 axis1"):
+            return ()
+        maps = []
+        for side, unit, slot, course in (("torch", pair.torch, torch, ours), ("keras", pair.keras, keras, theirs)):
+            step = wirings[side].calls.get(unit)
+            known = None if unit.layer.role == CUSTOM or step is None else step.inputs[0]
+            maps.append(course.beside(self.states[side][slot.pieces[0].tensor]) if known is None else known)
+        return flattening.turned(maps[0], maps[1], rank, ours)
+
+    def _fit(self, torch: Slot, keras: Slot, turned: bool, rule: tuple[int, ...]) -> Fit | None:
+        found = (fits(torch, keras, turned, rule) if rule else []) or fits(torch, keras, turned)
+        if len(found) < 2:
+            return found[0] if found else None
+        same = [fit for fit in found if np.array_equal(self._whole("torch", fit), self._whole("keras", fit))]
+        if len(same) != 1 and torch.shape != keras.shape:
+            tensors = torch.pieces[0].tensor, keras.pieces[0].tensor
+            self.settled.append(
+                f"{tensors[0]} {torch.shape} and {tensors[1]} {keras.shape} may lie in {len(found)} ways; "
+                f"taken as {found[0].torch[0].axes!r} and {found[0].keras[0].axes!r}"
+            )
+        return (same or found)[0]
+
+    def _folded(self, pair: Pair, name: str, fit: Fit, wirings: Mapping[str, Wiring]) -> list[Fit]:
+        """The fit with the features of a flattened map in each side's own order; of several maps, a fit for each."""
+        if None in self.courses.values():
+            flattening.refuse(pair.torch, wirings["torch"])
+            return [fit]
+        steps = [wirings[side].calls.get(getattr(pair, side)) for side in ("torch", "keras")]
+        ours, theirs = self.courses["torch"], self.courses["keras"]
+        for (axis, *rest), end in itertools.product(parse(fit.axes), ("before", "behind")):
+            fitting = not rest and end in flattening.ends(pair.torch.layer.role, name, axis)
+            if not fitting or None in steps or ours is None or theirs is None:
+                continue
+            parts = flattening.orders(ours.parts(steps[0], end), theirs.parts(steps[1], end))
+            if any(order for _, order in parts):
+                whole, start, found = sum(width for width, _ in parts), 0, []
+                for width, order in parts:
+                    part = fit.part(axis, start, start + width, whole) if len(parts) > 1 else fit
+                    found.append(part.folded(axis, order.torch, order.keras, order.sizes) if order else part)
+                    start += width
+                return found
+        return [fit]
+
+    def _whole(self, side: str, fit: Fit) -> Array:
+        pieces = fit.torch if side == "torch" else fit.keras
+        total: Array = sum(piece.read(self.states[side][piece.tensor], fit.axes) for piece in pieces)  # type: ignore
+        return total
