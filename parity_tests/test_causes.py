@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from diglot.core.formulas.activations import FIXED
+from diglot.core.formulas.attention import attended
+from diglot.core.formulas.found import digits
 from diglot.core.noise import generator
 from diglot.core.port.causes import between, cause, reordered
-from diglot.core.port.formulas.activations import FIXED
-from diglot.core.port.formulas.attention import attended
-from diglot.core.port.formulas.found import digits
 from diglot.core.port.layer import Step
 from diglot.core.port.numbers import related
 from diglot.core.port.replaying import Agreement

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from diglot.core.formulas.attention import attention
+from diglot.core.formulas.recurrent import recurrent
 from diglot.core.noise import generator
-from diglot.core.port.formulas.attention import attention
-from diglot.core.port.formulas.recurrent import recurrent
 from diglot.core.port.identifying import identified
 from parameterized import parameterized
 from torch.nn import functional as F

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..formulas.found import digits, factor, settled
 from .evidence import Array, Cause, Replayed, labels
-from .formulas.found import digits, factor, settled
 
 
 def by_gradients(replay: Replayed) -> Cause | None:

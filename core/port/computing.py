@@ -8,9 +8,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from .. import verdict
+from ..formulas.found import MARGIN, Found, digits, explains
+from ..formulas.precisions import ROUNDINGS, holds, narrowed
 from .evidence import Array, Cause, Replayed, labels, told
-from .formulas.found import MARGIN, Found, digits, explains
-from .formulas.precisions import ROUNDINGS, holds, narrowed
 from .identifying import identified
 from .layer import Step
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import verdict
+from ..formulas.activations import FIXED, activation, scaling
+from ..formulas.attention import headed
+from ..formulas.combining import combining
+from ..formulas.found import Found, axes_names, digits, explains, factor, sample, settled
+from ..formulas.masking import fills, masking
+from ..formulas.movements import movement
+from ..formulas.precisions import narrowed
+from ..formulas.reductions import reduction
 from .evidence import Array, Cause, told
-from .formulas.activations import FIXED, activation, scaling
-from .formulas.attention import headed
-from .formulas.combining import combining
-from .formulas.found import Found, axes_names, digits, explains, factor, sample, settled
-from .formulas.masking import fills, masking
-from .formulas.movements import movement
-from .formulas.precisions import narrowed
-from .formulas.reductions import reduction
 from .identifying import identified
 
 NEAREST, NEAR, PAIRED = 3, 24, 12

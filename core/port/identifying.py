@@ -8,21 +8,21 @@ from typing import Any
 from numpy.typing import NDArray
 
 from .. import verdict
-from .formulas.activations import activation, scaling
-from .formulas.attention import attention
-from .formulas.combining import combining
-from .formulas.convolutions import convolution, transposed
-from .formulas.found import Family, Found
-from .formulas.linear import dense
-from .formulas.lookup import lookup
-from .formulas.masking import masking
-from .formulas.movements import movement
-from .formulas.normalisations import normalisation
-from .formulas.pooling import pooling
-from .formulas.recurrent import recurrent
-from .formulas.reductions import reduction, selection
-from .formulas.resizing import resizing
-from .formulas.softmaxes import softmaxes
+from ..formulas.activations import activation, scaling
+from ..formulas.attention import attention
+from ..formulas.combining import combining
+from ..formulas.convolutions import convolution, transposed
+from ..formulas.found import Family, Found
+from ..formulas.linear import dense
+from ..formulas.lookup import lookup
+from ..formulas.masking import masking
+from ..formulas.movements import movement
+from ..formulas.normalisations import normalisation
+from ..formulas.pooling import pooling
+from ..formulas.recurrent import recurrent
+from ..formulas.reductions import reduction, selection
+from ..formulas.resizing import resizing
+from ..formulas.softmaxes import softmaxes
 
 Array = NDArray[Any]
 

@@ -59,6 +59,7 @@ class Layout:
         return array
 
 
+ALIKE = 1e6  # numbers that agree to so many parts are the same, however they lie
 LOW = -9999.0  # below it a score counts for nothing in a softmax
 SAME, CHANNELS, TIME = Layout(), Layout("channels"), Layout("time")
 
@@ -115,26 +116,32 @@ def masked(array: Array) -> Array:
     return np.where(array <= LOW, LOW, array)
 
 
-def inner(torch: Array, keras: Array, maps: tuple[tuple[int, ...], ...] = ()) -> Layout | None:
+def inner(torch: Array, keras: Array, maps: tuple[tuple[int, ...], ...] = (), preferred: str = "") -> Layout | None:
     """As `fitting`, of a tensor within the models, where one side may have axes of length one that the other lacks."""
-    found = fitting(torch, keras, maps)
+    found = fitting(torch, keras, maps, preferred)
     if found is None and torch.ndim and keras.ndim and torch.shape[0] == keras.shape[0]:
         ours, theirs = bare(torch.shape), bare(keras.shape)
-        found = fitting(torch.reshape(ours), keras.reshape(theirs), maps)
+        found = fitting(torch.reshape(ours), keras.reshape(theirs), maps, preferred)
         return None if found is None else replace(found, shapes=(torch.shape, keras.shape))
     return found
 
 
-def fitting(torch: Array, keras: Array, maps: tuple[tuple[int, ...], ...] = ()) -> Layout | None:
-    """The layout by which one tensor lies in both frameworks: of those that the shapes allow, the best fit."""
+def fitting(torch: Array, keras: Array, maps: tuple[tuple[int, ...], ...] = (), preferred: str = "") -> Layout | None:
+    """The layout by which one tensor lies in both frameworks, of those that the shapes allow.
+
+    It is the one in which the numbers are the same, or else the `preferred` one, or that of the rule.
+    """
     found = list(layouts(torch.shape, keras.shape, maps))
+    found.sort(key=lambda layout: layout.word != preferred if preferred else False)
     if len(found) < 2 or torch.dtype.kind not in "fiub":
         return found[0] if found else None
     with np.errstate(invalid="ignore", over="ignore"):
         misfits = [
             float(np.max(np.abs(layout.to_keras(torch).astype(np.float64) - keras), initial=0)) for layout in found
         ]
-    return found[int(np.argmin([misfit if misfit == misfit else math.inf for misfit in misfits]))]
+    least = int(np.argmin([misfit if misfit == misfit else math.inf for misfit in misfits]))
+    finite = np.abs(keras[np.isfinite(keras)]) if keras.dtype.kind == "f" else np.abs(keras)
+    return found[least] if misfits[least] * ALIKE <= float(np.max(finite, initial=0)) else found[0]
 
 
 def misfit(one: Array, other: Array) -> float:

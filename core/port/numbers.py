@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import verdict
-from .formulas.activations import activation, scaling
-from .formulas.found import digits, sample
-from .formulas.precisions import bfloat16, float16
+from ..formulas.activations import activation, scaling
+from ..formulas.found import digits, sample
+from ..formulas.precisions import bfloat16, float16
 from .identifying import identified
 
 Array = NDArray[Any]

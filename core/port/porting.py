@@ -19,6 +19,7 @@ from .layer import BLOCK, CUSTOM, Trace
 from .layouts import SAME, Array, Layout, fitting, inner, masked, misfit
 from .linking import Linking
 from .mapping import Match, WeightMapping
+from .roles import layout_of
 from .subject import Subject
 
 CHANGE = 0.01  # by which part of their length the weights move in one training step
@@ -74,10 +75,13 @@ class Porting(Measured):
                 one, other = torch.outputs[output.torch], keras.outputs[output.keras]
                 self.layouts[f"output {output.name}"] = output.layout or fitting(one, other, maps)
         Linking(self.traces, self.pairs)
-        for index in range(len(self.pairs)):
-            self.layouts[f"tap {index}"] = inner(*self.results(index), maps)
+        for index, pair in enumerate(self.pairs):
+            word = layout_of(pair.torch.role)
+            self.layouts[f"tap {index}"] = inner(*self.results(index), maps, word)
             for place, (one, other) in enumerate(zip(*self.arguments(index), strict=False)):
-                self.layouts[f"input {index} {place}"] = inner(one, other, maps)
+                self.layouts[f"input {index} {place}"] = inner(
+                    one, other, maps, layout_of(self.pairs[index].torch.role)
+                )
 
     def results(self, index: int) -> tuple[Array, Array]:
         """What a pair of steps gave, behind what one side alone does with it."""

@@ -17,6 +17,7 @@ from .alignment import Paired, distinct, first
 from .layer import Step
 from .layouts import SAME, Array, Layout, inner, masked
 from .porting import Porting, pieces_of
+from .roles import layout_of
 from .subject import Subject
 
 ATTENTION = frozenset({"attention", "scaled_dot_product_attention"})
@@ -74,10 +75,12 @@ class Replaying(Measured):
         return tuple(self.given), found["output"]
 
     def tensors(self, side: str) -> Arrays:
-        """The step's weights by the names of their slots, canonical."""
+        """The step's weights by the names of their slots, canonical; in a block, with the names of their layers."""
         held = self.porting.canonical(side, self.porting.states[side])
         chosen = [match for match in self.porting.mapping.matches if match.name in self.pair.weights & set(held)]
-        return {match.name.removeprefix(f"{match.layers[0]}."): held[match.name] for match in chosen}
+        layers = {match.layers[0] for match in chosen}
+        own = next(iter(layers)) if len(layers) == 1 else self.pair.torch.layer or self.pair.torch.name
+        return {match.name.removeprefix(f"{own}."): held[match.name] for match in chosen}
 
     def agree(
         self, torch_step: Step | None = None, keras_step: Step | None = None, *, training: bool = False
@@ -121,7 +124,7 @@ class Replaying(Measured):
         """The layout of the result, and a cotangent of its shape."""
         self.cotangent = np.empty(0)
         one, other = (self._native(side, self._batch())["output"] for side in ("torch", "keras"))
-        self.output = inner(one, other, self.porting.maps())
+        self.output = inner(one, other, self.porting.maps(), layout_of(self.pair.torch.role))
         if other.dtype.kind == "f" and (self.output is not None or one.shape == other.shape):
             label = f"cotangent {self.pair.label}"
             self.cotangent = generator(self.seed, label).standard_normal(other.shape)

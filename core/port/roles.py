@@ -64,10 +64,22 @@ SETTINGS = {
     "l2_normalise": ("epsilon",),
 }  # fmt: skip
 
+# Where channels are behind the batch in PyTorch, and where they are last in both.
+SPATIAL = frozenset(
+    {"convolution", "depthwise_convolution", "transposed_convolution", "batch_norm", "group_norm", "max_pool",
+     "average_pool", "global_max_pool", "global_average_pool", "upsample", "zero_pad", "prelu"}
+)  # fmt: skip
+FLAT = frozenset({"dense", "layer_norm", "rms_norm", "attention", "scaled_dot_product_attention", "embedding"})
+
 # What only moves numbers about, or does nothing in evaluation mode: no arithmetic, so nothing to match or to replay.
 MOVING = frozenset(
     {"flatten", "reshape", "permute", "squeeze", "unsqueeze", "identity", "split", "slice", "stack", "cast", "expand"}
 )
+
+
+def layout_of(role: str) -> str:
+    """The word of core/port/layouts.py that a role's tensors have, or nothing where either may be."""
+    return "channels" if role in SPATIAL else "same" if role in FLAT else ""
 
 
 def settings_of(role: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ... import compare
+from .. import compare
 
 Array = NDArray[Any]
 MARGIN = 2.0

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from ..roles import GATES
+from ..port.roles import GATES
 from .activations import sigmoid
 from .found import Array, Found, digits
 
