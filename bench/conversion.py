@@ -31,11 +31,13 @@ KINDS = {  # axes and shape in PyTorch, and axes in Keras
     "convolution": ("out in height width", (512, 512, 3, 3), "height width in out"),
 }
 CHILD = """
-import sys
-import diglot
+import sys, time
+import diglot, numpy
 from bench.conversion import mapping
+start = time.perf_counter()
 diglot.convert(*sys.argv[1:], map=mapping())
-print(*[line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")])
+seconds = time.perf_counter() - start
+print(seconds, *[line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")])
 """
 FORMS = (("a.safetensors", "b.weights.h5"), ("a.weights.h5", "b.safetensors"), ("a.pt", "b.weights.h5"))
 
@@ -60,41 +62,47 @@ def measure() -> str:
     limit = 3 * largest / 1e6 + 150
     head = (
         f"{size / 1e9:.2f} GB in float32: an embedding of {largest / 1e6:.0f} MB, dense kernels and convolutions; all "
-        "but the embedding and the biases are permuted. Each in a process of its own, its start and the reading back "
-        "of what it wrote included, against `cp` of the same file; neither forces anything through to the disk. "
-        f"{ROUNDS} rounds in turn, warm cache, medians. Peak: all memory of the process, mapped files included; three "
-        f"times the largest tensor and 150 MB are {limit:.0f}.\n\n"
+        "but the embedding and the biases are permuted. Seconds of `diglot.convert`, the reading back of what it wrote "
+        "included, against `cp` of the same file; neither forces anything through to the disk. A process of its own "
+        f"each, whose start and end are told apart. {ROUNDS} rounds in turn, warm cache, medians; {_cores()} cores. "
+        "Peak: all memory of the process, mapped files included; three times the largest tensor and 150 MB are "
+        f"{limit:.0f}.\n\n"
     )
-    return (
-        head + "| from and into | seconds | cp, seconds | ratio | peak, MB |\n|---|---|---|---|---|\n" + "".join(rows)
-    )
+    names = "| from and into | seconds | cp, seconds | ratio | start and end, seconds | peak, MB |\n"
+    return head + names + "|---|---|---|---|---|---|\n" + "".join(rows)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _row(folder: Path, source: str, result: str) -> str:
     origin, target_, copy = folder / source, folder / result, folder / "copy"
-    ours, theirs, ratios, peaks = [], [], [], []
+    ours, starts, theirs, ratios, peaks = [], [], [], [], []
     _read(origin)
     for _ in range(ROUNDS):
         theirs.append(_timed(["cp", str(origin), str(copy)], copy)[0])
-        seconds, peak = _timed([sys.executable, "-c", CHILD, str(origin), str(target_)], target_)
-        ours.append(seconds)
-        peaks.append(peak)
-        ratios.append(seconds / theirs[-1])
+        whole, said = _timed([sys.executable, "-c", CHILD, str(origin), str(target_)], target_)
+        seconds, peak = said.split()
+        ours.append(float(seconds))
+        starts.append(whole - ours[-1])
+        peaks.append(1024 * int(peak))
+        ratios.append(ours[-1] / theirs[-1])
     median = statistics.median
     return (
         f"| `{origin.name[1:]}` into `{target_.name[1:]}` | {median(ours):.2f} | {median(theirs):.2f} | "
-        f"{median(ratios):.2f} | {max(peaks) / 1e6:.0f} |\n"
+        f"{median(ratios):.2f} | {median(starts):.2f} | {max(peaks) / 1e6:.0f} |\n"
     )
 
 
-def _timed(command: list[str], written: Path) -> tuple[float, int]:
-    """Seconds and, if it prints that, the peak of memory of a process, whose file is then removed."""
+def _timed(command: list[str], written: Path) -> tuple[float, str]:
+    """Seconds that a process takes and what it prints; its file is then removed."""
     os.sync()
     start = time.perf_counter()
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     seconds = time.perf_counter() - start
     written.unlink()
-    return seconds, 1024 * int(done.stdout or 0)
+    return seconds, done.stdout
 
 
 def _read(path: Path) -> None:
