@@ -8,54 +8,16 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from . import checkpoint, described, foreign, pretrained
 from .errors import CheckpointError, SpecError
-from .files import forms, hdf5, mapped, origins, repacking, safetensors, specified, target, torch_file, writing
-from .files.origins import Origin
-from .files.planned import Planned
+from .files import forms, hdf5, mapped, repacking, safetensors, target
+from .files.conversion import Conversion
 from .files.stored import Held
 from .port.mapping import WeightMapping
-from .source import Source
 from .spec import Spec
-
-OWN_FORMS = (".safetensors", ".weights.h5", ".weights.json", ".keras", ".pt", ".pth", ".bin", ".bin.index.json")
-THROUGH_KERAS = (".keras",)
-Tell = writing.Tell
-
-
-@dataclass
-class Conversion:
-    """What is going to be written. `whole` writes it in one piece where a framework has to; `left_out` is not taken."""
-
-    path: Path
-    spec: Spec | None = None
-    files: writing.Files | None = None
-    held: Sequence[Held] = ()
-    left_out: Sequence[str] = ()
-    whole: Callable[[], None] | None = None
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def tensors(self) -> tuple[Planned, ...]:
-        """Every tensor that is written; none where a framework writes them."""
-        return tuple(each for file in self.files.files for each in file.tensors) if self.files else ()
-
-    def check(self, force: bool) -> None:
-        """Raises CheckpointError where a file is in the way, or where there is no room."""
-        writing.check(self.files or writing.Files((writing.File(self.path, "", ()),)), force)
-
-    def write(self, tell: Tell | None = None) -> list[str]:
-        """Write, complete or not at all, and return the names of the tensors that hold NaN."""
-        if self.whole is not None:
-            self.whole()
-            return []
-        assert self.files is not None
-        return writing.write(self.files, self.held, tell)
 
 
 def convert(
@@ -109,7 +71,7 @@ def plan(
     max_shard_size: int | str | None = None,
 ) -> Conversion:
     """What a conversion would write; nothing is touched. Raises as `convert` does."""
-    origin, path = pretrained.given(origin), Path(destination)
+    path = Path(destination)
     if mapping is not None:
         if spec is not None or source is not None:
             raise SpecError("a map is of a user's own two models; give either it, or a spec and a source")
@@ -118,15 +80,9 @@ def plan(
         return Conversion(
             path, None, target.files(path, repacking.planned(held), max_shard_size, held.metadata), [held]
         )
-    if source is not None and is_canonical(origin):
-        return _to_library(path, *_canonical(Path(origin), spec), source, max_shard_size)
-    suffix = _own_form(path)
-    if source is None:
-        found = _own(origin, spec)
-    else:
-        chosen = spec or described.spec_of(origin, source)
-        found = chosen, origins.of_library(chosen, origin, source)
-    return _to_own(path, suffix, *found, max_shard_size)
+    from . import convert_spec  # which takes as long to import as small files to convert
+
+    return convert_spec.plan(origin, path, spec, source, is_canonical(origin), max_shard_size)
 
 
 def is_canonical(origin: Any) -> bool:
@@ -141,10 +97,19 @@ def _plain(origin: Any, path: Path) -> Held | None:
     if not isinstance(origin, str | os.PathLike) or not os.path.exists(origin) or is_canonical(origin):
         return None
     form = forms.SUFFIXES[forms.suffix_of(path)]
-    held = origins.read(Path(origin))
+    held = _read(Path(origin))
     if form in (hdf5.ARCHIVE, hdf5.LEGACY) or held.form == hdf5.LEGACY:
         return None
     return held if forms.SIDES[held.form] == forms.SIDES[form] else None
+
+
+def _read(path: Path) -> Held:
+    held = forms.read(path)
+    if held is None:
+        from .files import origins
+
+        held = origins.read(path)
+    return held
 
 
 def _by_map(origin: Any, path: Path, mapping: WeightMapping, max_shard_size: int | str | None) -> Conversion:
@@ -155,12 +120,10 @@ def _by_map(origin: Any, path: Path, mapping: WeightMapping, max_shard_size: int
         )
     if not isinstance(origin, str | os.PathLike):
         raise CheckpointError(f"a map is of files, and {type(origin).__name__} is none; diglot.transfer is of models")
-    held = origins.read(Path(origin))
+    held = _read(Path(origin))
     side = forms.SIDES[held.form]
     if side == forms.SIDES[form]:
-        raise CheckpointError(
-            f"{origin} and {path} are both of {pretrained.FRAMEWORKS[side]}, and a map leads to the other"
-        )
+        raise CheckpointError(f"{origin} and {path} are both of {forms.FRAMEWORKS[side]}, and a map leads to the other")
     tensors = mapped.planned(mapping, held, side, form)
     if unused := mapped.unused(mapping, held, side):
         known = ", ".join(unused[:3]) + (f" and {len(unused) - 3} more" if len(unused) > 3 else "")
@@ -172,79 +135,3 @@ def _by_map(origin: Any, path: Path, mapping: WeightMapping, max_shard_size: int
     said = {"format": "pt"} if form == safetensors.FORM else {}
     left = mapping.ignored.get(side, ())
     return Conversion(path, None, target.files(path, tensors, max_shard_size, said), [held], left, notes=notes)
-
-
-def _to_library(path: Path, spec: Spec, found: Origin, source: str, max_shard_size: int | str | None) -> Conversion:
-    table = pretrained.source_of(spec, source)
-    form = next((form for suffix, form in forms.SUFFIXES.items() if path.name.endswith(suffix)), None)
-    if table.side != "torch" or form not in (torch_file.FORM, safetensors.FORM):
-        _whole_only(path, max_shard_size)
-        return Conversion(path, spec, whole=lambda: pretrained.export(spec, found.state(), path, source))
-    tensors = specified.planned(found.places, found.held, foreign.places(spec, table), foreign.numbered)
-    said = {"format": "pt"} if form == safetensors.FORM else {}
-    return Conversion(path, spec, target.files(path, tensors, max_shard_size, said), found.files)
-
-
-def _to_own(path: Path, suffix: str, spec: Spec, found: Origin, max_shard_size: int | str | None) -> Conversion:
-    if suffix in THROUGH_KERAS:
-        _whole_only(path, max_shard_size)
-        return Conversion(path, spec, whole=lambda: _sibling("keras").write_sibling(path, spec, found.state()))
-    metadata: dict[str, str] = {}
-    layers: dict[str, str] = {}
-    named: Callable[[str], str] = str
-    if forms.SUFFIXES[suffix] == hdf5.FORM:
-        places, layers = origins.keras_places(spec)
-    elif forms.SUFFIXES[suffix] == torch_file.FORM:
-        places, named = foreign.places(spec, origins.OWN), foreign.numbered
-    else:
-        if max_shard_size is not None:
-            raise CheckpointError(
-                f"{path}: diglot.load reads a canonical checkpoint from one file; write it without shards"
-            )
-        places, metadata = origins.canonical_places(spec), checkpoint.metadata(spec)
-    tensors = specified.planned(found.places, found.held, places, named, layers)
-    if metadata and (wide := [each for each in tensors if each.code not in checkpoint.DTYPES]):
-        raise CheckpointError(
-            f"{path}: {wide[0].name} is stored as {wide[0].code}; convert it to F64, F32 or F16 first"
-        )
-    return Conversion(path, spec, target.files(path, tensors, max_shard_size, metadata), found.files)
-
-
-def _own_form(path: Path) -> str:
-    suffix = next((suffix for suffix in forms.SUFFIXES if path.name.endswith(suffix)), "")
-    if suffix not in OWN_FORMS:
-        raise CheckpointError(
-            f"{path} must end in {', '.join(OWN_FORMS[:-1])}, which say which of Diglot's own forms it has"
-        )
-    return suffix
-
-
-def _whole_only(path: Path, max_shard_size: int | str | None) -> None:
-    if max_shard_size is not None:
-        raise CheckpointError(f"{path}: this form has no shards; write .weights.h5, .safetensors or .bin")
-
-
-def _sibling(side: str) -> Any:
-    return pretrained.side_of(Source(side))
-
-
-def _canonical(path: Path, spec: Spec | None) -> tuple[Spec, Origin]:
-    found, origin = origins.canonical(path)
-    if spec is not None and spec != found:
-        raise SpecError(f"{path} holds its own spec of {found.name}, which is not the given one; give none")
-    return found, origin
-
-
-def _own(origin: Any, spec: Spec | None) -> tuple[Spec, Origin]:
-    if not isinstance(origin, str | os.PathLike):
-        raise CheckpointError(
-            f"{type(origin).__name__} is no file of Diglot's; of another library's model, give a source"
-        )
-    path = Path(origin)
-    if os.path.isdir(path):
-        raise CheckpointError(f"{path} is a folder and no file of Diglot's; of another library's folder, give a source")
-    if not os.path.isfile(path):
-        raise CheckpointError(f"{path} is not a file; nothing was converted")
-    if is_canonical(path):
-        return _canonical(path, spec)
-    return origins.own(path, spec)

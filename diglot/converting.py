@@ -14,8 +14,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from . import spec as named
-from .core.convert import Conversion, mapping_of, plan, told_of
+from .core.convert import mapping_of, plan, told_of
 from .core.errors import SpecError
+from .core.files.conversion import Conversion
 
 
 class Terminated(BaseException):

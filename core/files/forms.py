@@ -22,6 +22,7 @@ SUFFIXES = {
     ".safetensors": safetensors.FORM, ".weights.h5": hdf5.FORM, ".keras": hdf5.ARCHIVE, ".hdf5": hdf5.LEGACY,
     ".h5": hdf5.LEGACY, ".pth": torch_file.FORM, ".bin": torch_file.FORM, ".pt": torch_file.FORM,
 }  # fmt: skip
+FRAMEWORKS = {"torch": "PyTorch", "keras": "Keras"}
 SIDES = {"safetensors": "torch", "pt": "torch", "weights.h5": "keras", "h5": "keras", "keras": "keras"}
 
 

@@ -10,10 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import StateError, nearest
-from ..foreign import ALWAYS_LEFT_OUT
 from ..port.mapping import Match, WeightMapping
 from ..port.piece import Piece
-from ..source import matches
 from .layering import lay
 from .planned import Planned
 from .stored import CODES, Held, Stored
@@ -21,6 +19,7 @@ from .stored import CODES, Held, Stored
 Array = NDArray[Any]
 Part = tuple[Match, int, Piece]
 NO_WEIGHTS = {"optimizer", "metrics", "seed_generator"}
+COUNT = "num_batches_tracked"
 KERAS = ("weights.h5", "keras")  # the forms that name a tensor by its dataset's path
 
 
@@ -65,7 +64,7 @@ def unused(mapping: WeightMapping, held: Held, side: str) -> list[str]:
     left = [
         name
         for name in held.tensors
-        if name not in taken and name not in waved and not matches(ALWAYS_LEFT_OUT, name)
+        if name not in taken and name not in waved and not name.endswith(COUNT)
         and not (side == "keras" and NO_WEIGHTS & set(name.split("/")))
     ]  # fmt: skip
     return [name for name in left if not any(_same(held, name, other) for other in taken if other is not None)]
