@@ -26,6 +26,7 @@ from .porting import Porting, pieces_of
 from .reordering import reordered
 from .replaying import Replaying, count_of
 from .roles import MOVING
+from .swapping import swapped
 
 SIDE_OF = {"PyTorch": "torch", "Keras": "keras"}
 
@@ -154,6 +155,10 @@ class Search:
             f"what reaches `{pair.torch.name}` (Keras's `{pair.keras.name}`) differs, though every layer before agrees"
         )
         names = (name, other) if name or other else (pair.torch.name, pair.keras.name)
+        if why is None or not why.confirmed:
+            steps = [self.porting.traces[side].steps for side in SIDES]
+            if turned := swapped(index, self.porting.pairs, *steps):
+                return Fault(pair.torch.name, pair.keras.name, "between", f"{turned} ({text})")
         return Fault(*names, "between", _joined(why, text))
 
     def reordered(self, index: int) -> Fault | None:
