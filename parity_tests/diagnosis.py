@@ -31,6 +31,7 @@ from .ported.weights import randomise
 
 PAGE = Path(__file__).parent.parent / "docs" / "diagnosis.md"
 GOALS = {"caught": 1.0, "right layer": 0.95, "right cause": 0.8}
+FIRST = {"forward": ("weights", "forward"), "gradients": ("weights", "forward", "gradients")}
 WORDS = {word for words in SETTINGS.values() for word in words}
 # What a cause says of anything: where it was seen, and that it is not known better.
 VAGUE = (
@@ -94,11 +95,14 @@ class Diagnosis:
         return f"no: another {' and '.join(wrong)}"
 
 
-def diagnose(pair: Pair, checks: tuple[str, ...] | None = None) -> Diagnosis:
-    """Load the models as the pair's user does, compare them, and take the first check that fails."""
+def diagnose(pair: Pair) -> Diagnosis:
+    """Load the models as the pair's user does, compare them, and take the first check that fails.
+
+    A mistake has to fail at the check at which it shows first: those behind that one are not made.
+    """
     started = time.perf_counter()
     try:
-        report = compared(pair, checks)
+        report = compared(pair, None if pair.correct else FIRST.get(pair.seen))
     except DiglotError as error:
         words = tuple(re.findall(r"[\w.:/#]*\w", str(error)))
         words += tuple(word[: match.start()] for word in words for match in re.finditer(r"[./]", word))

@@ -214,7 +214,9 @@ PAIRS = (
         keras=lambda: TextEncoder(second={"mistake": "relu"}),
     ),
     BERT,
-    BERT.but("tanh form of gelu", "mlp.1|gelu", "approximate|tanh", keras=lambda: bert(approximate=True), by="transfer"),
+    BERT.but(
+        "tanh form of gelu", "mlp.1|gelu", "approximate|tanh", keras=lambda: bert(approximate=True), by="transfer"
+    ),
     BERT.but("axis of a layer norm", "norm1|ln_1", "axis|axes", keras=lambda: bert(axis=1)),
     BERT.but(
         "activation too many",
