@@ -176,7 +176,7 @@ PAIRS = (
     TEXT,
     TEXT.but(
         "average for maximum",
-        ":max#0|pool_2|:max#1|pool_3|:max#2|pool_4|:cat#0|features",
+        ":max#0|pool_2|:max#1|pool_3|:max#2|pool_4",
         "max|average|mean",
         keras=lambda: text_cnn(pool=layers.GlobalAveragePooling1D),
     ),
