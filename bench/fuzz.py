@@ -173,6 +173,8 @@ def fuzz(files: int, seed: int = 0, workers: int = 2, only: int | None = None) -
     counts, failures = collections.Counter[str](), []
     for found in outcomes(given, seed, range(files) if only is None else [only], workers):
         counts[found.kind] += 1
+        if sum(counts.values()) % 1000 == 0:
+            print(f"{sum(counts.values()):,} files", file=sys.stderr, flush=True)
         if found.kind in FAILURES:
             failures.append(found)
             print(told(given, seed, found), flush=True)

@@ -1,4 +1,4 @@
-"""Test classes of one spec each, so that the workers of a test run share them; and what is let go between classes."""
+"""Test classes of one spec each, so that the workers of a test run share them; and how memory is given back."""
 
 from __future__ import annotations
 
@@ -39,6 +39,5 @@ def by_spec(
     for name, group in groups.items():
         one = made(group)
         one.__name__ = one.__qualname__ = f"{one.__name__}_{name}"
-        one.tearDownClass = staticmethod(let_go)
         classes[one.__name__] = one
     return classes

@@ -10,14 +10,15 @@ import pytest
 
 from .classes import let_go
 
-GROWN = 2**29
-resident = 0
+GROWN = 1 << 29  # bytes
+PAGE = 4096
+least = 1 << 62
 
 
 def size() -> int:
     """The bytes of memory that this process holds; 0 where the system does not say."""
     status = Path("/proc/self/statm")
-    return int(status.read_text().split()[1]) * 4096 if status.exists() else 0
+    return int(status.read_text().split()[1]) * PAGE if status.exists() else 0
 
 
 def pytest_collection_finish() -> None:
@@ -26,17 +27,13 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _models_let_go() -> Iterator[None]:
-    yield
-    let_go()
-
-
 @pytest.fixture(autouse=True)
-def _garbage_collected() -> Iterator[None]:
+def _memory_given_back() -> Iterator[None]:
     """Models are cycles of few objects and much memory, so that Python by itself would collect them far too late."""
     yield
-    global resident
-    if size() > resident + GROWN:
+    global least
+    now = size()
+    if now > least + GROWN:
         let_go()
-        resident = size()
+        now = least = size()
+    least = min(least, now)
