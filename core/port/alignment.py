@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .following import followed
 from .layer import BLOCK, CUSTOM, Step, Trace
 from .layouts import Array
 from .mapping import WeightMapping
@@ -70,6 +71,7 @@ def aligned(torch: Trace, keras: Trace, mapping: WeightMapping) -> list[Paired]:
     found = list(fixed)
     for ours, theirs in _segments(_increasing(fixed), free[0], free[1]):
         found += _by_order(torch.steps, keras.steps, ours, theirs)
+    found += followed(torch.steps, keras.steps, found, free, score)
     pairs = [
         Paired(one, other, (i, j), held[0][i], (_arguments(i, one), _arguments(j, other)))
         for i, j in sorted(set(found))
