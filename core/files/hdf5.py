@@ -40,11 +40,11 @@ UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeE
               NotImplementedError, EOFError, struct.error, zipfile.BadZipFile, zlib.error, lzma.LZMAError)  # fmt: skip
 
 
-def read(path: Path) -> Held:
+def read(path: Path, own: bool = False) -> Held:
     """The tensors of a `.weights.h5`, a legacy `.h5` or a `.keras` file by name.
 
-    The library of HDF5 looks into it in a process apart. Raises CheckpointError for a damaged file, and for one that
-    would unpack to far more than it is.
+    The library of HDF5 looks into it in a process apart, unless this one has written it (`own`). Raises
+    CheckpointError for a damaged file, and for one that would unpack to far more than it is.
     """
     try:
         mapped, base, length = _hdf5_in(path)
@@ -52,8 +52,8 @@ def read(path: Path) -> Held:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{path} is not a readable Keras file ({reason(error)}); nothing was read") from error
-    where = {"path": str(mapped.path.absolute()), "base": base, "length": length, "label": str(path)}
-    said = apart.ask("hdf5", "listing", **where)
+    where: dict[str, Any] = {"path": str(mapped.path.absolute()), "base": base, "length": length, "label": str(path)}
+    said = listing(**where) if own else apart.ask("hdf5", "listing", **where)
     tensors = {name: _stored(name, entry, mapped, where) for name, entry in said["tensors"].items()}
     archive = bool(base) or mapped.path != path
     form = LEGACY if said["legacy"] else ARCHIVE if archive else FORM

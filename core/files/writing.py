@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import json
+import mmap
 import os
 import shutil
 import tempfile
@@ -19,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import CheckpointError, DiglotError
-from . import digest, nan
+from . import digest, hdf5, nan
 from .containers import CONTAINERS, size_beside
 from .forms import READERS
 from .planned import SLAB, Array, Planned, laid
@@ -115,7 +116,7 @@ def _stream(
     Slabs are laid out by several threads, and written in their order by this one.
     """
     threads = _threads()
-    free = [np.empty(SLAB, np.uint8) for _ in range(threads + 1)]
+    free = [np.frombuffer(mmap.mmap(-1, SLAB), np.uint8) for _ in range(threads + 1)]  # given back when it is free
     marks: list[list[tuple[int, int]]] = [[] for _ in file.tensors]
     waiting: collections.deque[tuple[int, Future[tuple[Array, int, bool]], Array]] = collections.deque()
     bad: dict[str, None] = {}
@@ -175,7 +176,7 @@ def _forgotten(sources: Sequence[Held]) -> int:
 
 
 def _read_back(path: Path, file: File, marks: Sequence[Sequence[tuple[int, int]]]) -> None:
-    held = READERS[file.form](path)
+    held = hdf5.read(path, own=True) if file.form in (hdf5.FORM, hdf5.LEGACY) else READERS[file.form](path)
     wanted = {each.name: (each.code, each.shape) for each in file.tensors}
     found = {name: (tensor.code, tensor.shape) for name, tensor in held.tensors.items()}
     if wanted != found:
@@ -187,7 +188,7 @@ def _read_back(path: Path, file: File, marks: Sequence[Sequence[tuple[int, int]]
         for length, mark in slabs:
             right = right and digest.digest(data[begin : begin + length]) == mark
             begin += length
-            if length == SLAB:
+            if length >= digest.BLOCK:
                 held.forget()
         return "" if right else each.name
 
