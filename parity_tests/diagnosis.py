@@ -199,7 +199,8 @@ def page(found: Sequence[Diagnosis]) -> str:
         f"Written by `python -m parity_tests.diagnosis --write` on {used}.", "",
         "The pairs are in `parity_tests/ported/`: models as users write them, other than Diglot's own, each ported by",
         "hand; correct ports, and the same ports with one mistake each. A place is right if it is the layer or the",
-        "operation with the mistake, by its name on either side; a cause is right if it names what was changed.", "",
+        "operation with the mistake, by its name on either side; a cause is right if it names what was changed. The",
+        "tool was improved while these pairs were tried, so the figures are of pairs that its authors know.", "",
         *(f"- {line}" for line in sentences(figures(found))), "",
         "| " + " | ".join(HEADINGS) + " |", "|" + " --- |" * len(HEADINGS),
     ]  # fmt: skip
