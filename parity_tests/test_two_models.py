@@ -131,6 +131,27 @@ class Weights(unittest.TestCase):
         self.assertTrue(report.passed)
         self.assertEqual(set(report.mapping.ignored["torch"]), {"aux.weight", "aux.bias"})
 
+    def test_tokens_flattened_channel_by_channel(self) -> None:
+        class Tokens(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.mix, self.head = nn.Linear(6, 8), nn.Linear(128, 5)
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return self.head(self.mix(x).transpose(1, 2).flatten(1))
+
+        given = keras.Input((16, 6))
+        model = keras.Model(given, layers.Dense(5)(layers.Flatten()(layers.Dense(8)(given))))
+        tokens, ours = np.random.default_rng(0).standard_normal((3, 16, 6)), Tokens()
+        diglot.transfer(ours, model, inputs=tokens)
+        rows = ours.head.weight.detach().numpy().reshape(5, 8, 16).transpose(2, 1, 0).reshape(128, 5)
+        self.assertTrue(np.array_equal(model.layers[-1].kernel.numpy(), rows))
+        report = diglot.compare(ours, model, tokens)
+        self.assertTrue(report.passed, [cell.cause for cell in report.cells])
+        self.assertTrue(any("head.kernel" in sentence for sentence in report.mapping.settled))
+        model.layers[-1].kernel.assign(ours.head.weight.detach().numpy().T)
+        self.assertEqual(diglot.compare(ours, model, tokens).cells[0].located, "head")
+
 
 class Two(nn.Module):
     """Two inputs, two outputs."""

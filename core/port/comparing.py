@@ -21,6 +21,7 @@ from .layouts import Layout
 from .mapping import WeightMapping
 from .porting import Porting
 from .session import Session
+from .settling import settled
 from .stated import renaming
 from .subject import Subject, examine
 
@@ -59,8 +60,9 @@ def compare(
         given=mapping(map),
         ignore=tuple(ignore),
     )
-    porting = Porting(subjects, chart, told, seed)
     held = {side: subjects[side].state() for side in SIDES}
+    chart = settled(subjects, chart, held, told)
+    porting = Porting(subjects, chart, told, seed)
     session = Session(porting, f"{_name(torch_model)} | {_name(keras_model)}", notes)
     session.weights(held, "weights" in chosen)
     porting.share(shared(porting, held))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..backend import load
+from ..backend import SIDES, load
 from ..errors import DiglotError, InputError, SpecError
 from ..technique import Arrays
 from .carrying import carried
@@ -17,6 +17,7 @@ from .given import Given, given, may_agree, options
 from .layer import Trace
 from .mapping import WeightMapping
 from .matching import match
+from .settling import settled
 from .subject import Subject, examine
 
 
@@ -65,19 +66,23 @@ def carriage(
         raise SpecError(f"both models are of one framework; transfer goes from one to the other, so give a {to} model")
     models = {side_of(source): source, to: target}
     held: dict[str, Any] = {}
-    traces = None
+    traces, told = None, None
     if inputs is not None or torch_inputs is not None:
-        held, traces = _run(models, given(inputs if inputs is not None else torch_inputs, torch_inputs))
+        told = given(inputs if inputs is not None else torch_inputs, torch_inputs)
+        held, traces = _run(models, told)
     else:
         held = {side: _side(side).live(model) for side, model in models.items()}
         for arrays in () if isinstance(map, WeightMapping) else _side("keras").drawn(models["keras"]):
             try:
-                held, traces = _run(models, given(arrays))
+                told = given(arrays)
+                held, traces = _run(models, told)
             except InputError:  # the model does not take what its inputs' shapes promise, so that nothing is known
                 continue
             break
     found = match(held["torch"], held["keras"], given=mapping(map), ignore=tuple(ignore), traces=traces)
     states = {side: _side(side).live(model).state() for side, model in models.items()}
+    if traces is not None and told is not None:
+        found = settled(held, found, {side: held[side].state() for side in SIDES}, told)
     return Carriage(found, to, target, states, carried(found, states[side_of(source)], states[to], to))
 
 
