@@ -10,6 +10,7 @@ from pathlib import Path
 from diglot.core import checkpoint, runner
 
 from . import (
+    comparison,
     conversion,
     files,
     generation,
@@ -40,6 +41,7 @@ ORDER = (
     meta_learning,
     trainer,
     parity,
+    comparison,
 )
 MODULES = {module.__name__.rpartition(".")[2]: module for module in ORDER}
 

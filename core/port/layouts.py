@@ -144,6 +144,12 @@ def fitting(torch: Array, keras: Array, maps: tuple[tuple[int, ...], ...] = (), 
     return found[least] if misfits[least] * ALIKE <= float(np.max(finite, initial=0)) else found[0]
 
 
+def alike_in(layout: Layout, torch: Array, keras: Array) -> bool:
+    """Whether the numbers are the same in a layout."""
+    apart = float(np.max(np.abs(layout.to_keras(torch).astype(np.float64) - keras), initial=0))
+    return apart * ALIKE <= float(np.max(np.abs(keras), initial=0))
+
+
 def misfit(one: Array, other: Array) -> float:
     """How far two tensors are apart in the layout that fits best; infinitely where none does."""
     layout = fitting(one, other)

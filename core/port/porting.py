@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import floor
+from ..axes import parse
 from ..backend import SIDES
 from ..measured import Job, Measured
 from ..noise import generator
@@ -16,7 +17,7 @@ from ..technique import Arrays
 from .alignment import Paired, aligned
 from .given import Given, Hint, Output, outputs
 from .layer import BLOCK, CUSTOM, Trace
-from .layouts import SAME, Array, Layout, fitting, inner, masked, misfit
+from .layouts import SAME, Array, Layout, alike_in, fitting, inner, masked, misfit
 from .linking import Linking
 from .mapping import Match, WeightMapping
 from .roles import layout_of
@@ -79,9 +80,21 @@ class Porting(Measured):
             word = layout_of(pair.torch.role)
             self.layouts[f"tap {index}"] = inner(*self.results(index), maps, word)
             for place, (one, other) in enumerate(zip(*self.arguments(index), strict=False)):
-                self.layouts[f"input {index} {place}"] = inner(
-                    one, other, maps, layout_of(self.pairs[index].torch.role)
-                )
+                found = inner(one, other, maps, word)
+                flat = self._flat(pair)
+                if flat is not None and found == SAME and one.shape[-1] == math.prod(flat.sizes):
+                    found = SAME if alike_in(SAME, one, other) else flat
+                self.layouts[f"input {index} {place}"] = found
+
+    def _flat(self, pair: Paired) -> Layout | None:
+        """How a flattened map reaches a dense layer, as its kernel says it, even where the maps themselves differ."""
+        for match in self.mapping.matches:
+            if match.name in pair.weights and match.name.endswith(".kernel") and match.axes.startswith("("):
+                *space, channels = parse(match.axes)[0]
+                sizes = dict(match.keras[0].factors)
+                if parse(match.torch[0].axes.replace("1 ", ""))[-1][:1] == (channels,) and channels in sizes:
+                    return Layout("flat", (sizes[channels], *(sizes[axis] for axis in space)))
+        return None
 
     def results(self, index: int) -> tuple[Array, Array]:
         """What a pair of steps gave, behind what one side alone does with it."""

@@ -56,7 +56,7 @@ class Session:
         if not any(item.name in telling and item.content in KEPT for item in found):
             self.notes.append(
                 "the models hold different numbers throughout, so PyTorch's were given to a copy of the Keras model; "
-                "diglot.transfer does so for the model itself (a factory draws other weights in float64 than in float32)"
+                "diglot.transfer does so for the model itself (a factory's draws are others in float64 than in float32)"
             )
             return
         wrong = [item for item in found if item.content not in (Content.SAME, Content.ROUNDED)]
