@@ -23,7 +23,12 @@ def measure() -> str:
         f"{', '.join(CHECKS)} in float64 on two threads, imports left out; one run each. In the second case the epsilon "
         f"of `{FAULT}` is 1e-3 instead of 1e-5 in Keras, and every layer is also replayed by itself.\n\n"
     )
-    return head + "| case | seconds | peak memory, MB | verdict | located |\n|---|---|---|---|---|\n" + "\n".join(rows) + "\n"
+    return (
+        head
+        + "| case | seconds | peak memory, MB | verdict | located |\n|---|---|---|---|---|\n"
+        + "\n".join(rows)
+        + "\n"
+    )
 
 
 def run(case: str) -> str:
@@ -41,10 +46,10 @@ def one(case: str) -> str:
     import resource
 
     import numpy as np
+    import torchvision
 
     import diglot
     import parity_tests.oracle  # noqa: F401 - which defines what torchvision lacks here
-    import torchvision
 
     spec = diglot.spec("resnet50")
     torch_model = torchvision.models.resnet50().eval()
