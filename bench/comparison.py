@@ -19,16 +19,12 @@ def measure() -> str:
     """torchvision's against our Keras sibling, on two threads, each case in a process of its own."""
     rows = [run(case) for case in ("equal", "epsilon")]
     head = (
-        f"torchvision's ResNet-50 and Diglot's in Keras, {BATCH} image of {SIZE} pixels, `diglot.compare` with the checks "
-        f"{', '.join(CHECKS)} in float64 on two threads, imports left out; one run each. In the second case the epsilon "
-        f"of `{FAULT}` is 1e-3 instead of 1e-5 in Keras, and every layer is also replayed by itself.\n\n"
+        f"torchvision's ResNet-50 and Diglot's in Keras, {BATCH} image of {SIZE} pixels, `diglot.compare` with the "
+        f"checks {', '.join(CHECKS)} in float64 on two threads, imports left out; one run each. In the second case the "
+        f"epsilon of `{FAULT}` is 1e-3 instead of 1e-5 in Keras, and every layer is also replayed by itself.\n\n"
+        "| case | seconds | peak memory, MB | verdict | located |\n|---|---|---|---|---|\n"
     )
-    return (
-        head
-        + "| case | seconds | peak memory, MB | verdict | located |\n|---|---|---|---|---|\n"
-        + "\n".join(rows)
-        + "\n"
-    )
+    return head + "\n".join(rows) + "\n"
 
 
 def run(case: str) -> str:

@@ -16,8 +16,8 @@ TREES = ("core", "torch_impl", "keras_impl")
 FOLDERS = ("architectures", "techniques")
 PIECES = ("attention.py", "cache.py", "embedding.py", "feed_forward.py")
 MIRRORED = (*PIECES, "backend.py", "clipping.py", "fitting.py", "foreign.py", "hub.py", "initializers.py", "layout.py",
-            "learning.py", "losses.py", "meta_learning.py", "mixing.py", "moving.py", "port/handover.py", "port/live.py",
-            "port/rules.py", "practice.py", "tensorboard.py", "tracing.py")  # fmt: skip
+            "learning.py", "losses.py", "meta_learning.py", "mixing.py", "moving.py", "port/handover.py",
+            "port/live.py", "port/rules.py", "practice.py", "tensorboard.py", "tracing.py")  # fmt: skip
 
 # Where the frameworks' own classes carry a convention, each side names the one that it lacks.
 FOREIGN = {
