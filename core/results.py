@@ -65,8 +65,8 @@ class Report:
     """The cells of a run, with what is needed to run it again.
 
     `planted` is the smallest ratio of any planted bug and `planted_bug` its name, as last calibrated. Of two models of
-    a user's own there are also the `mapping`, which weight was taken for which; `notes`, sentences on what was decided or
-    could not be; and `findings`, the steps of both with their accumulated and their local error.
+    a user's own there are also the `mapping`, which weight was taken for which; `notes`, sentences on what was decided
+    or could not be; and `findings`, the steps of both with their accumulated and their local error.
     """
 
     cells: list[Cell]
