@@ -12,7 +12,7 @@ from .following import followed
 from .layer import BLOCK, CUSTOM, Step, Trace
 from .layouts import Array
 from .mapping import WeightMapping
-from .roles import MOVING
+from .roles import CHANCE, MOVING
 
 ACTIVATIONS = frozenset(
     {"relu", "relu6", "sigmoid", "tanh", "silu", "softplus", "softsign", "mish", "selu", "hard_sigmoid", "hard_swish",
@@ -122,7 +122,7 @@ def _spans(
 
 
 def _counts(step: Step) -> bool:
-    return step.role not in MOVING and step.role not in (BLOCK, CUSTOM, "dropout") and bool(step.outputs)
+    return step.role not in MOVING and step.role not in {BLOCK, CUSTOM, *CHANCE} and bool(step.outputs)
 
 
 def holds(step: Step, layer: str, side: str) -> bool:

@@ -58,12 +58,17 @@ def compare(
         subjects["keras"],
         traces=(ours, theirs),
         given=mapping(map),
-        ignore=tuple(ignore),
+        ignore=(ignore,) if isinstance(ignore, str) else tuple(ignore),
     )
     held = {side: subjects[side].state() for side in SIDES}
     chart = settled(subjects, chart, held, told)
     porting = Porting(subjects, chart, told, seed)
-    session = Session(porting, f"{_name(torch_model)} | {_name(keras_model)}", notes)
+    session = Session(
+        porting,
+        f"{_name(torch_model)} | {_name(keras_model)}",
+        notes,
+        made=is_made(torch_model) or is_made(keras_model),
+    )
     session.weights(held, "weights" in chosen)
     porting.share(shared(porting, held))
     porting.settle(torch_outputs, keras_outputs)
@@ -98,6 +103,11 @@ def _checks(checks: str | Sequence[str] | None) -> tuple[str, ...]:
     if not names:
         raise SpecError(f"no check was asked for; they are {', '.join(CHECKS)}")
     return tuple(name for name in CHECKS if name in names)
+
+
+def is_made(model: Any) -> bool:
+    """Whether this is a factory, whose model has the weights that were drawn when it was called."""
+    return isinstance(model, type) or not (hasattr(model, "state_dict") or hasattr(model, "weights"))
 
 
 def _name(model: Any) -> str:

@@ -49,21 +49,19 @@ def even_out(porting: Porting, notes: list[str]) -> None:
 
 def difference(porting: Porting) -> Fault | None:
     """Where one side drops and the other does not, or at another rate; dropout itself is off in the training steps."""
-    drops = {side: [step for step in porting.traces[side].steps if _rate(step) > 0] for side in SIDES}
+    drops = {side: [step for step in porting.traces[side].steps if _drawn(step)] for side in SIDES}
     if (fault := _within(porting)) is not None:
         return fault
-    counts = [Counter(_rate(step) for step in drops[side]) for side in SIDES]
+    counts = [Counter(_drawn(step) for step in drops[side]) for side in SIDES]
     if counts[0] == counts[1]:
         return None
-    ours, theirs = ([_rate(step) for step in drops[side]] for side in SIDES)
+    ours, theirs = ([_drawn(step) for step in drops[side]] for side in SIDES)
     place = next(
         (i for i, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]), min(len(ours), len(theirs))
     )
     held = {side: drops[side][place] if place < len(drops[side]) else None for side in SIDES}
     told = " and ".join(
-        f"{NAMES[side]} drops {_rate(step):g} at `{step.name}`"
-        if step is not None
-        else f"{NAMES[side]} drops nothing there"
+        f"{NAMES[side]} {_drawn(step)} at `{step.name}`" if step is not None else f"{NAMES[side]} drops nothing there"
         for side, step in held.items()
     )
     names = {side: step.name if step is not None else "" for side, step in held.items()}
@@ -84,5 +82,33 @@ def _within(porting: Porting) -> Fault | None:
     return None
 
 
-def _rate(step: Step) -> float:
-    return float(step.settings.get("rate") or 0) if step.role == "dropout" else 0.0
+def _drawn(step: Step) -> str:
+    """What a step does by chance in training; nothing for one that does not."""
+    rate = float(step.settings.get("rate") or 0)
+    if step.role == "noise" and rate:
+        return f"adds noise of {rate:g}"
+    if step.role != "dropout" or not rate:
+        return ""
+    shared = int(step.settings.get("broadcast") or 0)
+    return f"drops {rate:g}" + (f" of whole maps over {shared} axes" if shared else "")
+
+
+def held_fast(porting: Porting) -> Fault | None:
+    """A weight that one side trains and the other does not."""
+    for match in porting.mapping.matches:
+        trained = [porting.subjects[side].trains(pieces_of(match, side)[0].tensor) for side in SIDES]
+        if match.trainable and trained[0] != trained[1]:
+            one, other = ("PyTorch", "Keras") if trained[0] else ("Keras", "PyTorch")
+            tensors = [pieces_of(match, side)[0].tensor for side in SIDES]
+            text = (
+                f"{one} trains this weight and {other} does not (`requires_grad` of `{tensors[0]}`, `trainable` of "
+                f"`{tensors[1]}`)"
+            )
+            return Fault(match.layers[0], match.layers[1], "frozen", text)
+    return None
+
+
+def aside(porting: Porting) -> list[str]:
+    """What Keras's fit would do beside the steps that were compared."""
+    found = porting.subjects["keras"].aside()
+    return [f"not compared, since the steps have a loss of their own: Keras's {what}" for what in found]

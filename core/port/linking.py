@@ -12,6 +12,7 @@ from .layouts import Array, inner
 from .roles import MOVING
 
 PASSING = MOVING | {"zero_pad", "pad", "crop"}
+PICKING = frozenset({"slice", "split", "stack"})  # where one side may pick other numbers
 CHAIN = 4  # steps at most that are looked behind
 
 
@@ -52,7 +53,7 @@ class Linking:
         found: list[tuple[tuple[int, int], tuple[int, ...]]] = [(source, ())]
         while len(found) <= CHAIN:
             before = made.get(id(self._at(side, found[-1][0])))
-            if before is None or not steps[before].inputs or steps[before].role not in PASSING:
+            if before is None or not steps[before].inputs or steps[before].role not in PASSING - PICKING:
                 break
             found.append(((before, 0), (before, *found[-1][1])))
         return found

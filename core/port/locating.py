@@ -11,12 +11,12 @@ import functools
 import itertools
 from dataclasses import dataclass, replace
 
-from .. import compare
+from .. import compare, verdict
 from ..backend import SIDES
 from ..compare import Comparison
 from ..errors import DiglotError
 from ..locate import describe
-from ..verdict import Verdict
+from ..verdict import SEVERITY, Verdict
 from . import causes
 from .findings import Finding
 from .layer import BLOCK, CUSTOM, Step
@@ -25,7 +25,7 @@ from .mapping import Match
 from .porting import Porting, pieces_of
 from .reordering import reordered
 from .replaying import Replaying, count_of
-from .roles import MOVING
+from .roles import CHANCE, MOVING
 from .swapping import swapped
 
 SIDE_OF = {"PyTorch": "torch", "Keras": "keras"}
@@ -55,6 +55,7 @@ class Search:
         self.taps = {item.name: item for item in taps}
         self._replays: dict[tuple[int, bool], list[Comparison]] = {}
         self.failed: dict[int, str] = {}
+        self.least = Verdict.FLOAT32_EQUAL
 
     def replayed(self, index: int, training: bool = False) -> list[Comparison]:
         """What a pair of steps makes of the same input; nothing where it could not be replayed."""
@@ -79,9 +80,11 @@ class Search:
         return Replaying(self.porting, index)
 
     def parted(self, index: int) -> bool:
-        """Whether the result of a step differs in the run of the whole models."""
-        item = self.taps.get(f"tap {index}")
-        return item is not None and item.verdict is not Verdict.EQUAL
+        """Whether the result of a step differs in the run of the whole models, as badly as is looked for."""
+        return self._is_bad(self.taps.get(f"tap {index}"))
+
+    def _is_bad(self, item: Comparison | None) -> bool:
+        return item is not None and SEVERITY.index(item.verdict) >= SEVERITY.index(self.least)
 
     def mended(self, index: int) -> bool:
         """Whether what comes of a differing result agrees: then the two steps are no pair, or one in other words."""
@@ -97,12 +100,18 @@ class Search:
         return found
 
     def _strange(self, index: int, place: int) -> bool:
-        item = self.taps.get(f"input {index} {place}")
-        return item is not None and item.verdict is not Verdict.EQUAL
+        return self._is_bad(self.taps.get(f"input {index} {place}"))
 
     @functools.cache  # noqa: B019
     def forward(self) -> Fault | None:
-        """The first fault that shows in the forward pass."""
+        """The first fault that shows in the forward pass: what float32 could show goes before what it could not."""
+        outputs = [item for name, item in self.taps.items() if name.startswith("output ")]
+        for self.least in dict.fromkeys((verdict.worst(item.verdict for item in outputs), Verdict.FLOAT32_EQUAL)):
+            if self.least is not Verdict.EQUAL and (fault := self._forward()):
+                return fault
+        return None
+
+    def _forward(self) -> Fault | None:
         for index in range(len(self.porting.pairs)):
             if not self.parted(index) or self.mended(index):
                 continue
@@ -111,7 +120,7 @@ class Search:
             return self.at(index)
         for output in self.porting.outputs:
             item = self.taps.get(f"output {output.name}")
-            if item is not None and item.verdict is not Verdict.EQUAL:
+            if item is not None and self._is_bad(item):
                 return self.ending(output.name, item)
         return None
 
@@ -267,7 +276,7 @@ def _tensors(match: Match, side: str) -> tuple[str, ...]:
 
 
 def _computes(step: Step) -> bool:
-    return step.role not in MOVING and step.role not in (BLOCK, CUSTOM, "dropout")
+    return step.role not in MOVING and step.role not in {BLOCK, CUSTOM, *CHANCE}
 
 
 def _joined(why: causes.Cause | None, text: str) -> str:

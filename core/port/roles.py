@@ -57,12 +57,16 @@ SETTINGS = {
     "gelu": ("approximate",), "leaky_relu": ("slope",), "elu": ("alpha",), "softmax": ("axis",),
     "log_softmax": ("axis",),  # axis: -1 for the last one in the canonical layout
     "dropout": ("rate", "broadcast"),  # broadcast: how many axes share one draw
+    "noise": ("rate",),
     "upsample": ("factor", "method", "aligned"),
     "zero_pad": ("padding",),
     "add": (), "subtract": (), "multiply": (), "divide": (), "concatenate": (), "matmul": (), "mean": (), "sum": (),
     "variance": ("unbiased",),
     "l2_normalise": ("epsilon",),
 }  # fmt: skip
+
+# What does nothing in evaluation mode, and acts by chance in training.
+CHANCE = frozenset({"dropout", "noise"})
 
 # Where channels are behind the batch in PyTorch, and where they are last in both.
 SPATIAL = frozenset(

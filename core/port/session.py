@@ -14,7 +14,7 @@ from ..errors import DiglotError
 from ..results import Cell
 from ..technique import Arrays
 from ..verdict import Verdict
-from . import dropping, sensitivity
+from . import dropping, reaching, sensitivity
 from .carrying import canonical
 from .contents import Content, Found, contents
 from .fingerprint import is_constant
@@ -30,6 +30,10 @@ SAID = {
     Content.CONSTANT: "one number throughout on one side, as of a weight that was never loaded",
     Content.DIFFERENT: "different numbers",
 }
+UNLOADED = (
+    "not one weight holds the same numbers: were they loaded? diglot.transfer copies them, and without the check "
+    "`weights` the models alone are compared; "
+)
 SHOWN = 3
 
 
@@ -40,8 +44,8 @@ def _is_constant(match: Match, arrays: Arrays) -> bool:
 class Session:
     """The checks of one comparison, one after another."""
 
-    def __init__(self, porting: Porting, label: str, notes: list[str]) -> None:
-        self.porting, self.label, self.notes = porting, label, notes
+    def __init__(self, porting: Porting, label: str, notes: list[str], *, made: bool) -> None:
+        self.porting, self.label, self.notes, self.made = porting, label, notes, made
         self.cells: list[Cell] = []
         self.findings: tuple[Any, ...] = ()
         self.search = Search(porting, [])
@@ -53,10 +57,11 @@ class Session:
         chart = self.porting.mapping
         found = contents(chart, held["torch"], held["keras"])
         telling = {match.name for match in chart.matches if not _is_constant(match, held["torch"])}
-        if not any(item.name in telling and item.content in KEPT for item in found):
+        alike = any(item.name in telling and item.content in KEPT for item in found)
+        if self.made and not alike:
             self.notes.append(
-                "the models hold different numbers throughout, so PyTorch's were given to a copy of the Keras model; "
-                "diglot.transfer does so for the model itself (a factory's draws are others in float64 than in float32)"
+                "the models were made anew and hold different numbers, so PyTorch's were given to both; give instances "
+                "where their weights are to be compared (a factory's draws are others in float64 than in float32)"
             )
             return
         wrong = [item for item in found if item.content not in (Content.SAME, Content.ROUNDED)]
@@ -75,7 +80,9 @@ class Session:
             worst=wrong[0].name if wrong else "",
             tensors=len(found),
             located=(first.layers[0] or first.layers[1] or None) if first else None,
-            cause="; ".join(self._told(item) for item in wrong[:SHOWN]) + more if wrong else None,
+            cause=(UNLOADED if not alike else "") + "; ".join(self._told(item) for item in wrong[:SHOWN]) + more
+            if wrong
+            else None,
         )
 
     def _told(self, item: Found) -> str:
@@ -120,6 +127,10 @@ class Session:
             found = [comparing.failed(item.name, text) for item in found]
         self.judge("forward", started, found, self.search.forward)
         self.cells[-1] = replace(self.cells[-1], sensitivity=moved)
+        if self.cells[-1].verdict is Verdict.EQUAL:
+            self.notes += reaching.idle(self.porting)
+            if fault := reaching.unreached(self.search):
+                self.blame(fault)
 
     def attempt(self, check: str, run: Callable[[], None]) -> None:
         """A check that a model may not take, as one without gradients; the others still count."""
@@ -149,11 +160,18 @@ class Session:
         job = porting.training(steps, porting.rate(porting.run("torch", porting.gradients(), batches[:1])), still)
         found = porting.measure(job, batches)
         self.judge("training", started, found, lambda: self.search.forward() or self.search.anywhere(training=True))
-        if fault := dropping.difference(porting):
-            self.cells[-1] = replace(
-                self.cells[-1], verdict=Verdict.DIFFERENT, located=fault.located, cause=fault.cause
-            )
-            self.fault = self.fault or fault
+        for fault in filter(None, (dropping.held_fast(porting), dropping.difference(porting))):
+            self.blame(fault)
+        self.notes += dropping.aside(porting)
+
+    def blame(self, fault: Fault) -> None:
+        """Lay a fault, which the numbers of the last cell do not show, beside what they do show."""
+        cell = self.cells[-1]
+        told = cell.cause if cell.located else None
+        cause = f"{told}; and beside it {fault.cause}" if told else fault.cause
+        located = cell.located or fault.located
+        self.cells[-1] = replace(cell, verdict=Verdict.DIFFERENT, located=located, cause=cause)
+        self.fault = self.fault or fault
 
     def judge(self, check: str, started: float, found: list[Comparison], search: Any) -> None:
         """The cell of a check, with the place at fault where there is one."""

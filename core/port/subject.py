@@ -34,6 +34,12 @@ class Subject(Protocol):
     def state(self) -> Arrays:
         """Every weight and buffer by its own name; before the first `write`, bitwise as the user holds it."""
 
+    def trains(self, tensor: str) -> bool:
+        """Whether a training of the user's moves this tensor by its gradient."""
+
+    def aside(self) -> list[str]:
+        """What the framework's own training does to the weights beside gradient steps: penalties and constraints."""
+
     def write(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Copy arrays into weights of the copy, by name; the others stay."""
 

@@ -145,6 +145,10 @@ def _dropout(seen: Observed) -> Told:
     return "dropout", {"rate": float(number(seen.layer.rate)), "broadcast": len(drawn)}
 
 
+def _noise(seen: Observed) -> Told:
+    return "noise", {"rate": float(number(getattr(seen.layer, "stddev", None) or getattr(seen.layer, "rate", 0.0)))}
+
+
 def _noise_shape(seen: Observed) -> tuple[int, ...]:
     if isinstance(seen.layer, (kl.SpatialDropout1D, kl.SpatialDropout2D, kl.SpatialDropout3D)):
         return (1,) * (len(seen.inputs[0]) - 2)
@@ -205,8 +209,8 @@ ROLES: dict[type, Callable[[Observed], Told | None]] = {
     kl.GlobalAveragePooling1D: _global_pool, kl.GlobalAveragePooling2D: _global_pool,
     kl.GlobalAveragePooling3D: _global_pool, kl.GlobalMaxPooling1D: _global_pool, kl.GlobalMaxPooling2D: _global_pool,
     kl.GlobalMaxPooling3D: _global_pool,
-    kl.Dropout: _dropout, kl.AlphaDropout: _dropout, kl.GaussianDropout: _plain("identity"),
-    kl.GaussianNoise: _plain("identity"), kl.ReLU: _relu, kl.PReLU: _plain("prelu"), kl.Softmax: _softmax,
+    kl.Dropout: _dropout, kl.AlphaDropout: _dropout, kl.GaussianDropout: _noise,
+    kl.GaussianNoise: _noise, kl.ReLU: _relu, kl.PReLU: _plain("prelu"), kl.Softmax: _softmax,
     kl.LeakyReLU: lambda seen: ("leaky_relu", {"slope": float(number(seen.layer.negative_slope))}),
     kl.ELU: lambda seen: ("elu", {"alpha": float(number(seen.layer.alpha))}),
     Merge: _merge, kl.Add: _merge, kl.Subtract: _merge, kl.Multiply: _merge, kl.Concatenate: _merge,

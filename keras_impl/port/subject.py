@@ -44,6 +44,17 @@ class Subject:
         ours = self.raised.values()
         return {name: held.get(name, ours[name]) for name in self.names.variables if name not in self.loose}
 
+    def trains(self, tensor: str) -> bool:
+        return self._is_trained(self.aliases.get(tensor, tensor))
+
+    def aside(self) -> list[str]:
+        found = []
+        for name, variable in self.names.variables.items():
+            for what in ("regularizer", "constraint"):
+                if (held := getattr(variable, what, None)) is not None:
+                    found.append(f"{what} {type(held).__name__} of `{name}`")
+        return found
+
     def write(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         given = {self.aliases.get(name, name): array for name, array in arrays.items()}
         for name, array in given.items():

@@ -61,6 +61,14 @@ class Subject:
             return {name: array.copy() for name, array in self._state.items()}
         return self.tensors.arrays()
 
+    def trains(self, tensor: str) -> bool:
+        """Whether it requires a gradient."""
+        return self.aliases.get(tensor, tensor) in self.trained
+
+    def aside(self) -> list[str]:
+        """Nothing: PyTorch keeps penalties in the user's own loop."""
+        return []
+
     def write(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Copy arrays into tensors of the copy. Raises StateError for an unknown name or another shape."""
         self.tensors.write(arrays)
