@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unittest
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from diglot.core.formulas.activations import FIXED
 from diglot.core.formulas.attention import attended
 from diglot.core.formulas.found import digits
+from diglot.core.formulas.softmaxes import softmax
 from diglot.core.noise import generator
 from diglot.core.port.causes import between, cause, reordered
 from diglot.core.port.layer import Step
@@ -232,6 +234,30 @@ class Computing(unittest.TestCase):
         found = cause(made)
         assert found is not None
         self.assertIn("PyTorch's `a` takes 2 tensors for its 2 inputs and Keras's `b` takes one tensor", found.text)
+
+    def test_an_inverted_mask_that_one_side_adds(self) -> None:
+        """As torch.nn.TransformerEncoderLayer hands a mask of bools on; the same tensor is query, key and value."""
+        x, mask = draw(3, 5, 6), np.arange(5) < np.array([[2], [3], [4]])
+        weights = {f"{part}.kernel": draw(6, 2, 3, name=part) for part in ("query", "key", "value")}
+        weights["output.kernel"] = draw(2, 3, 6, name="output")
+
+        def attended(x: Array, hidden: Array) -> Array:
+            q, k, v = (np.einsum("bti,ihd->bhtd", x, weights[f"{part}.kernel"]) for part in ("query", "key", "value"))
+            scores = np.where(hidden[:, None, None, :], -np.inf, q @ k.swapaxes(-1, -2) / 3**0.5)
+            return np.einsum("bhtd,hdo->bto", softmax(scores) @ v, weights["output.kernel"])
+
+        made = computed(lambda x: attended(x, mask), lambda x: attended(x, ~mask), x, weights=weights)
+        own = (np.where(mask, -np.inf, 0.0), mask[:, None, :])
+        made.steps = tuple(  # type: ignore[assignment]
+            replace(step, inputs=(x, x, x, held)) for step, held in zip(made.steps, own, strict=True)
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = cause(made)
+        assert found is not None
+        self.assertIn("-inf in its mask masked out, Keras's `b` attention of 2 heads with scale 1 / sqrt(3), True in",
+                      found.text)  # fmt: skip
+        self.assertIn("the one masks out what the other attends to", found.text)
 
     def test_a_stopped_gradient(self) -> None:
         made = computed(EXACT, EXACT, draw(3, 4, 8))

@@ -340,6 +340,10 @@ class Weighted(unittest.TestCase):
         inputs = (q, k, v) if sense is None else (q, k, v, mask)
         best = max(attention(inputs, y, {}), key=lambda found: found.digits)
         self.assertEqual(best.name, name)
+        if sense is not None:  # the same mask as a summand
+            added = np.where(mask if sense else ~mask, 0.0, -np.inf)
+            best = max(attention((q, k, v, added), y, {}), key=lambda found: found.digits)
+            self.assertEqual(best.name, "attention with scale 1 / sqrt(6), -inf in its mask masked out")
         moved = [np.swapaxes(array, 1, 2) for array in (q, k, v)]
         self.assertEqual(names((*moved, *inputs[3:]), np.swapaxes(y, 1, 2))[:1], [name])
 

@@ -18,6 +18,7 @@ import keras
 import numpy as np
 from diglot.core.architectures.mlp import MLP
 from diglot.core.field import whole
+from diglot.core.files import hdf5
 from diglot.core.foreign import from_canonical
 from diglot.core.parts import dense
 from diglot.core.source import Source
@@ -171,6 +172,21 @@ class Keras(InFolder):
                 for name, array in arrays.items():
                     group.create_dataset(name, data=array)
         self.assertTrue(same(self.read(path), MLP_STATE))
+
+    def test_several_weights_of_one_name_in_a_layer(self) -> None:
+        """Keras itself writes such files of attention, of what is bidirectional, and of a model within a model."""
+        inputs = keras.Input((4, 6))
+        attended = keras.layers.MultiHeadAttention(2, 3, name="mha")(inputs, inputs)
+        both = keras.layers.Bidirectional(keras.layers.GRU(2), name="both")(attended)
+        last = keras.Sequential([keras.layers.Dense(3, name="only")], name="last")(both)
+        model = keras.Model(inputs, last)
+        with contextlib.redirect_stderr(io.StringIO()):
+            model.save(path := self.folder / "net.h5")
+        held = hdf5.read(path).tensors
+        paths = {weight.path: np.asarray(weight) for weight in model.weights}
+        renamed = {name.replace("last/", "last/only/"): np.asarray(stored) for name, stored in held.items()}
+        self.assertEqual(set(renamed), set(paths))
+        self.assertTrue(all(np.array_equal(renamed[name], array) for name, array in paths.items()))
 
     def test_a_damaged_file_at_any_length(self) -> None:
         for name in ("net.weights.h5", "net.keras"):

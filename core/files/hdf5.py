@@ -1,7 +1,8 @@
 """Weights in the HDF5 files of Keras, old and new, and in a `.keras` archive. Links out of a file are refused.
 
 A tensor of a file of Keras 3 is named by its dataset's path, `layers/dense/vars/0`; one of a legacy file, whose
-attributes list them, by its layer and its own name, `dense/kernel`.
+attributes list them, by its layer and its own name, `dense/kernel`, or by all of its path where a layer has several
+of one name, `multi_head_attention/query/kernel`.
 """
 
 from __future__ import annotations
@@ -120,12 +121,18 @@ def names(group: Any, name: str, label: str) -> list[str]:
 
 
 def legacy_datasets(root: Any, label: str) -> Iterator[tuple[str, Any]]:
-    """The weights of a legacy file, by layer and variable."""
+    """The weights of a legacy file, by layer and variable, or by the whole path where that names several of a layer."""
     for layer in names(root, LAYERS, label):
         group = inside(root, layer, label)
-        for path in names(group, WEIGHTS, label):
-            variable = re.sub(r":\d+$", "", path.rpartition("/")[2])
-            yield f"{layer}/{variable}", inside(group, path, label)
+        paths = names(group, WEIGHTS, label)
+        short = [_variable(path) for path in paths]
+        for path, variable in zip(paths, short, strict=True):
+            whole = re.sub(r":\d+$", "", path) if short.count(variable) > 1 else variable
+            yield whole if whole.startswith(f"{layer}/") else f"{layer}/{whole}", inside(group, path, label)
+
+
+def _variable(path: str) -> str:
+    return re.sub(r":\d+$", "", path.rpartition("/")[2])
 
 
 def _present(root: Any, label: str) -> Iterator[tuple[str, Any]]:

@@ -13,6 +13,8 @@ from ..errors import SpecError
 from ..spec import Spec
 from .hdf5 import UNREADABLE
 
+UNSAID = "give a spec (--spec), or a map (--map) of two models of your own"
+
 
 def of_keras(spec: Spec) -> dict[str, tuple[str, str]]:
     """The path of each weight's dataset in a `.weights.h5`, and the name of its layer.
@@ -37,7 +39,7 @@ def configured(path: Path) -> Spec:
     except UNREADABLE as error:
         if isinstance(error, SpecError):
             raise
-        raise SpecError(f"{path} does not say which of Diglot's networks it is of; give a spec") from error
+        raise SpecError(f"{path} does not say which of Diglot's networks it is of; {UNSAID}") from error
     if not isinstance(found, Spec):
         raise SpecError(f"{path} names {said['spec']}, which is not an architecture")
     return found

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..errors import StateError, nearest
 from ..port.mapping import Match, WeightMapping
 from ..port.piece import Piece
+from . import hdf5
 from .layering import lay
 from .planned import Planned
 from .stored import CODES, Held, Stored
@@ -111,7 +112,11 @@ def _file_name(piece: Piece, form: str, match: Match) -> str:
 
 
 def _present(piece: Piece, held: Held) -> str | None:
-    return next((name for name in (piece.stored, piece.tensor) if name in held.tensors), None)
+    """The name of a tensor in a file; a legacy one may have it by its outermost layer and its own name."""
+    names = [piece.stored, piece.tensor]
+    if held.form == hdf5.LEGACY and piece.tensor.count("/") > 1:
+        names.append(f"{piece.tensor.partition('/')[0]}/{piece.tensor.rpartition('/')[2]}")
+    return next((name for name in names if name in held.tensors), None)
 
 
 def _sources(match: Match, held: Held, side: str) -> list[tuple[Piece, Stored]]:

@@ -83,7 +83,7 @@ def own(path: Path, spec: Spec | None) -> tuple[Spec, Origin]:
     try:
         if forms.SIDES[held.form] == "torch":
             if spec is None:
-                raise SpecError(f"{path} does not say which network it is of; give a spec")
+                raise SpecError(f"{path} does not say which network it is of; {layouts.UNSAID}")
             names = foreign.match(spec, OWN, pretrained.shapes_in(held.tensors), label)
             return spec, _origin(foreign.places(spec, OWN), held, names)
         if spec is None:

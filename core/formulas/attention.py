@@ -9,9 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from .found import Array, Found, digits
+from .masking import FAR
 from .softmaxes import softmax
 
 ROWS = 16
+ADDED = ", -inf in its mask masked out"
+SEEN, UNSEEN = ", True in its mask attended to", ", True in its mask masked out"
 
 
 def attended(query: Array, key: Array, value: Array, scale: float, blocked: Array | None, axis: int = -1) -> Array:
@@ -23,6 +26,14 @@ def attended(query: Array, key: Array, value: Array, scale: float, blocked: Arra
         return np.asarray(softmax(scores, axis) @ value)
 
 
+def additive(array: Array) -> bool:
+    """Whether an array is a mask that is added to scores: zero where they stay, and far below it where they go."""
+    if array.dtype.kind != "f" or not array.size:
+        return False
+    low = array <= FAR
+    return bool(low.any() and np.all(array[~low] == 0))
+
+
 def attention(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Array]) -> Iterator[Found]:
     """Which attention of (query, key, value[, mask]) gives the output.
 
@@ -30,8 +41,12 @@ def attention(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Arra
     its like among the tensors, the inputs are projected first: one input attends to itself.
     """
     y = np.asarray(output, np.float64)
-    floats = [np.asarray(array, np.float64) for array in inputs if array.dtype.kind == "f" and array.ndim == y.ndim]
-    masks = [array for array in inputs if array.dtype.kind in "bui"]
+    masks = [array for array in inputs if array.dtype.kind in "bui" or additive(array)]
+    floats = [
+        np.asarray(array, np.float64)
+        for array in inputs
+        if array.dtype.kind == "f" and array.ndim == y.ndim and not additive(array)
+    ]
     if place := _mixed(masks, len(y)):  # a sample in which something is masked, for the first one is tried
         turned = np.roll(np.arange(len(y)), -place)
         floats = [array[turned] if len(array) == len(y) else array for array in floats]
@@ -85,6 +100,24 @@ def _grid(
                     digits(made, y),
                     "{0} attended with " + told,
                 )
+
+
+def opposite(one: tuple[Sequence[Array], str], other: tuple[Sequence[Array], str]) -> bool:
+    """Whether what one attention masks out is just what another attends to, by their inputs and formulas' names."""
+    first, second = _hidden(*one), _hidden(*other)
+    if first is None or second is None:
+        return False
+    first, second = np.squeeze(first), np.squeeze(second)
+    return first.shape == second.shape and np.array_equal(first, ~second)
+
+
+def _hidden(inputs: Sequence[Array], name: str) -> Array | None:
+    """What a formula says that the mask among the inputs hides."""
+    mask = next((array for array in inputs if array.dtype.kind in "bui" or additive(array)), None)
+    if mask is None:
+        return None
+    words = {ADDED: mask <= FAR, SEEN: mask == 0, UNSEEN: mask != 0}
+    return next((np.asarray(hidden) for told, hidden in words.items() if told in name), None)
 
 
 def headed(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Array]) -> Iterator[Found]:
@@ -152,12 +185,17 @@ def _blockings(scores: tuple[int, ...], masks: Sequence[Array], batch: int) -> I
         yield ", the past masked instead of the future", future.T
         yield ", each place masked from itself as well", np.triu(np.ones(scores[-2:], bool))
     for mask in masks:
-        if mask.dtype.kind == "f":
+        if mask.dtype.kind == "f" and not additive(mask):
             continue
         for shape in _places(mask.shape, scores):
+            if mask.dtype.kind == "f":
+                held = np.broadcast_to(mask.reshape(shape) <= FAR, scores)[:batch]
+                yield ADDED, held
+                yield f", causal and{ADDED[1:]}", held | future
+                continue
             held = np.broadcast_to(mask.reshape(shape).astype(bool), scores)[:batch]
-            yield ", True in its mask attended to", ~held
-            yield ", True in its mask masked out", held
+            yield SEEN, ~held
+            yield UNSEEN, held
             yield ", causal and True in its mask attended to", ~held | future
             yield ", causal and True in its mask masked out", held | future
 
@@ -177,7 +215,7 @@ def _mixed(masks: Sequence[Array], batch: int) -> int:
     """The first sample of which a mask hides a part."""
     for mask in masks:
         if mask.ndim > 1 and len(mask) == batch:
-            for place, own in enumerate(mask):
+            for place, own in enumerate(mask <= FAR if mask.dtype.kind == "f" else mask):
                 if np.any(own) and not np.all(own):
                     return place
     return 0

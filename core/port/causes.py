@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from .backward import by_gradients
 from .computing import by_formula
 from .evidence import Array, Cause, Replayed
@@ -11,6 +13,7 @@ from .trying import by_settings, modes
 __all__ = ["Array", "Cause", "between", "cause", "reordered"]
 
 
+@np.errstate(all="ignore")
 def cause(replay: Replayed) -> Cause | None:
     """The likely cause of a difference between two steps that are given the same input, or None where none is found.
 

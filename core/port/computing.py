@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from .. import verdict
+from ..formulas.attention import opposite
 from ..formulas.found import MARGIN, Found, digits, explains
 from ..formulas.precisions import ROUNDINGS, holds, narrowed
 from .evidence import Array, Cause, Replayed, labels, told
@@ -44,7 +45,9 @@ def by_formula(replay: Replayed) -> Cause | None:
     if pair := telling(ours, theirs, common):
         one, other = pair
         how = _each(one.digits, other.digits)
-        return Cause(f"{names[0]} computes {one.name}, {names[1]} {_short(one.name, other.name)} ({how})", "", True)
+        text = f"{names[0]} computes {one.name}, {names[1]} {_short(one.name, other.name)} ({how})"
+        inverted = opposite((inputs, one.name), (taken, other.name))
+        return Cause(f"{text}: the one masks out what the other attends to" if inverted else text, "", True)
     for one_name, other_name, known, made in ((names[0], names[1], torch, keras), (names[1], names[0], keras, torch)):
         if link := related(known, made, least, common):
             text = f"what {other_name} gives is {link.of(f'what {one_name} gives')} (to {told(link.digits)})"
@@ -85,7 +88,12 @@ def by_formula(replay: Replayed) -> Cause | None:
 
 def _complete(inputs: tuple[Array, ...], step: Step) -> tuple[Array, ...]:
     """The inputs and those that only this side has, such as an initial state, as they are in its own run."""
-    return (*inputs, *(np.asarray(array) for array in step.inputs[len(inputs) :]))
+    kinds = _distinct(step)
+    places = list(dict.fromkeys(kinds))
+    if len(places) == len(kinds):
+        return (*inputs, *(np.asarray(array) for array in step.inputs[len(inputs) :]))
+    known = dict(zip(places, inputs, strict=False))  # one that is given twice is among the inputs once
+    return tuple(known.get(kind, np.asarray(step.inputs[kind])) for kind in kinds)
 
 
 def _rounded(inputs: Iterable[Array], torch: Array, keras: Array, replay: Replayed, common: float) -> Cause | None:

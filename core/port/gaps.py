@@ -46,6 +46,7 @@ class Expressed:
         return len(self.operands) if self.found else 0
 
 
+@np.errstate(all="ignore")
 def between(before: Mapping[str, Array], torch: Array, keras: Array) -> Cause | None:
     """The likely cause of a difference between two tensors, by the earlier ones on which both sides agree, or None.
 
@@ -162,6 +163,7 @@ def _laid(array: Array, target: Array) -> Array:
     return array
 
 
+@np.errstate(all="ignore")
 def reordered(torch: Sequence[Array], keras: Sequence[Array]) -> Cause | None:
     """Whether a step is given the same tensors on both sides in another order; all arrays in Keras's layout."""
     if len(torch) != len(keras) or not 2 <= len(torch) <= 6:

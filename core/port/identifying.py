@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from .. import verdict
@@ -45,6 +46,7 @@ UNARY: tuple[Family, ...] = (
 WEIGHTED: tuple[Family, ...] = (lookup, recurrent, attention, dense, convolution, transposed)
 
 
+@np.errstate(all="ignore")
 def identified(
     inputs: Sequence[Array],
     output: Array,

@@ -24,7 +24,8 @@ class Layout:
     """`sizes` are those of the feature map, for `flat` only: channels first.
 
     `shapes` are those of PyTorch and of Keras where one of them has axes of length one that the other lacks, as behind
-    an average over space; `word` is then said of what is left without them.
+    an average over space; `word` is then said of what is left without them. In `repeated` one side holds once what the
+    other holds for every sample.
     """
 
     word: str = "same"
@@ -33,6 +34,8 @@ class Layout:
 
     def to_keras(self, array: Array) -> Array:
         """From PyTorch's order to Keras's."""
+        if self.word == "repeated":
+            return _repeated(array, self.shapes[1])
         if self.shapes:
             return replace(self, shapes=()).to_keras(array.reshape(bare(self.shapes[0]))).reshape(self.shapes[1])
         if self.word == "channels":
@@ -46,6 +49,8 @@ class Layout:
 
     def to_torch(self, array: Array) -> Array:
         """From Keras's order to PyTorch's."""
+        if self.word == "repeated":
+            return _repeated(array, self.shapes[0])
         if self.shapes:
             return replace(self, shapes=()).to_torch(array.reshape(bare(self.shapes[1]))).reshape(self.shapes[0])
         if self.word == "channels":
@@ -124,6 +129,36 @@ def inner(torch: Array, keras: Array, maps: tuple[tuple[int, ...], ...] = (), pr
         found = fitting(torch.reshape(ours), keras.reshape(theirs), maps, preferred)
         return None if found is None else replace(found, shapes=(torch.shape, keras.shape))
     return found
+
+
+def repeated(torch: Array, keras: Array) -> Layout | None:
+    """How a tensor that one side holds once lies in the other's, which holds it for every sample, or None.
+
+    The numbers must be the same: (1, time, channels) and (batch, time, channels).
+    """
+    small, large = sorted((torch, keras), key=lambda array: array.size)
+    shapes = [_led(array.shape) for array in (small, large)]
+    if not 1 < small.size < large.size or shapes[1][-len(shapes[0]) :] != shapes[0]:
+        return None
+    if not all(array.dtype.kind == "f" for array in (small, large)):
+        return None
+    found = Layout("repeated", shapes=(torch.shape, keras.shape))
+    with np.errstate(all="ignore"):
+        return found if alike_in(SAME, _repeated(small, large.shape), large) else None
+
+
+def _repeated(array: Array, shape: tuple[int, ...]) -> Array:
+    """The array in another shape, where the leading axes are of length one in either or missing."""
+    if math.prod(shape) < array.size:
+        ones = (1,) * max(array.ndim - len(shape), 0)
+        sizes = (*ones, *shape)[-array.ndim :]
+        return array[tuple(slice(size) for size in sizes)].reshape(shape)
+    return np.broadcast_to(array.reshape(_led(array.shape)), shape)
+
+
+def _led(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape without the axes of length one that lead it."""
+    return tuple(itertools.dropwhile(lambda size: size == 1, shape))
 
 
 def fitting(torch: Array, keras: Array, maps: tuple[tuple[int, ...], ...] = (), preferred: str = "") -> Layout | None:

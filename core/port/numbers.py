@@ -19,6 +19,7 @@ SCREEN = 10_000
 NEEDED = verdict.IDENTIFIED["float32"]
 
 
+@np.errstate(all="ignore")
 def related(torch: Array, keras: Array, parts: Mapping[str, Array] | Sequence[Array] = ()) -> str:
     """How Keras's numbers come from PyTorch's, as a part of a sentence, or "" where no way is found.
 

@@ -17,7 +17,7 @@ from ..technique import Arrays
 from .alignment import Paired, aligned
 from .given import Given, Hint, Output, outputs
 from .layer import BLOCK, CUSTOM, Trace
-from .layouts import SAME, Array, Layout, alike_in, fitting, inner, masked, misfit
+from .layouts import SAME, Array, Layout, alike_in, fitting, inner, masked, misfit, repeated
 from .linking import Linking
 from .mapping import Match, WeightMapping
 from .roles import layout_of
@@ -78,7 +78,8 @@ class Porting(Measured):
         Linking(self.traces, self.pairs)
         for index, pair in enumerate(self.pairs):
             word = layout_of(pair.torch.role)
-            self.layouts[f"tap {index}"] = inner(*self.results(index), maps, word)
+            results = self.results(index)
+            self.layouts[f"tap {index}"] = inner(*results, maps, word) or repeated(*results)
             for place, (one, other) in enumerate(zip(*self.arguments(index), strict=False)):
                 found = inner(one, other, maps, word)
                 flat = self._flat(pair)
