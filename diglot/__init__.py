@@ -440,10 +440,12 @@ def transfer(
 ) -> WeightMapping:
     """Copy the weights and buffers of your own model into one of the other framework, and say which went where.
 
-    Either way, in place, all of them or none; bitwise where both hold the same type. Both models are live and run only
-    where `inputs` are given (as `compare` takes them, with `torch_inputs`): what feeds what then decides which layer is
-    which, and in which order a flattened feature map lies. Without them, layers are taken in the order in which the
-    models hold them, and names where they tell. `map` and `ignore` are those of `compare`.
+    Either way, in place, all of them or none; bitwise where both hold the same type. Where the target's type is
+    narrower, as float32 is for float64 and bfloat16 for float32, numbers are rounded once, and `settled` of the
+    mapping says how many weights were. Both models are live and run only where `inputs` are given (as `compare` takes
+    them, with `torch_inputs`): what feeds what then decides which layer is which, and in which order a flattened
+    feature map lies. Without them, layers are taken in the order in which the models hold them, and names where they
+    tell. `map` and `ignore` are those of `compare`.
 
     Raises StateError for weights without a counterpart, or of which nothing tells which is which; InputError for what
     is no model, and where only a run tells how a feature map is flattened; SpecError for two models of one framework.

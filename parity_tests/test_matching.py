@@ -10,6 +10,7 @@ from diglot.core.errors import InputError, StateError
 from diglot.core.port.carrying import carried
 from diglot.core.port.contents import Content, contents
 from diglot.core.port.layer import Layer, Slot, Step, Trace
+from diglot.core.port.layouts import repeated
 from diglot.core.port.matching import match
 from diglot.core.port.piece import Piece
 from diglot.core.port.stated import renaming
@@ -247,6 +248,25 @@ class RefusedTest(unittest.TestCase):
         self.assertEqual(caught.exception.weights, ("d/bias",))
         self.assertEqual(match(*models, ignore=["d/b*"]).ignored, {"keras": ("d/bias",)})
 
+    def test_layers_of_which_one_side_has_more_are_counted(self) -> None:
+        ours = [*(dense(f"blocks.{number}", 4, 4, True) for number in range(5)), dense("head", 4, 2, True)]
+        theirs = [*(dense(f"d{number}", 4, 4, False) for number in range(2)), dense("h", 4, 2, False)]
+        with self.assertRaisesRegex(
+            StateError,
+            r"PyTorch has 5 layers of this kind and shape, Keras 2: left over are blocks\.0\.weight \(4, 4\), "
+            r"blocks\.1\.weight \(4, 4\), blocks\.2\.weight \(4, 4\) and 2 more against d0/kernel \(4, 4\), "
+            r"d1/kernel \(4, 4\); leave",
+        ):
+            match(Model(ours), Model(theirs))
+
+    def test_shapes_are_said_as_the_user_has_them(self) -> None:
+        kernel = Piece("q/kernel", "in out0 out1", (("out0", 2), ("out1", 5)))
+        theirs = [Layer("q", "dense", (Slot("kernel", "in (out0 out1)", (6, 10), (kernel,)),))]
+        models = Model([dense("q", 6, 8, True, bias=False)]), Model([])
+        models[1].layers, models[1].arrays = tuple(theirs), {"q/kernel": RNG.standard_normal((6, 2, 5))}
+        with self.assertRaisesRegex(StateError, r"q\.weight \(8, 6\) .*q/kernel \(6, 2, 5\)"):
+            match(*models)
+
     def test_what_the_other_side_cannot_hold_is_refused_with_the_reason(self) -> None:
         ours = [dense("fc", 4, 2, True)]
         theirs = [dataclasses.replace(dense("d", 4, 2, False), refused="its kernel is made of light")]
@@ -308,3 +328,22 @@ class WordsTest(unittest.TestCase):
     ])  # fmt: skip
     def test_what_names_tell(self, name: str, first: list[str], second: list[str], expected: list[int] | None) -> None:
         self.assertEqual(told(first, second), expected)
+
+
+class Repeated(unittest.TestCase):
+    """One side holds once, as a table of positions, what the other holds for every sample."""
+
+    @parameterized.expand([((1, 5, 4), (3, 5, 4)), ((5, 4), (3, 5, 4)), ((3, 1, 5, 4), (1, 5, 4))])
+    def test_is_found(self, torch: tuple[int, ...], keras: tuple[int, ...]) -> None:
+        table = np.arange(20.0).reshape(5, 4)
+        one, other = np.broadcast_to(table, torch), np.broadcast_to(table, keras)
+        found = repeated(one, other)
+        assert found is not None
+        np.testing.assert_array_equal(found.to_keras(one), other)
+        np.testing.assert_array_equal(found.to_torch(other), one)
+
+    def test_other_numbers_are_not(self) -> None:
+        table = np.arange(20.0).reshape(1, 5, 4)
+        self.assertIsNone(repeated(table, np.stack([table[0], table[0] + 1])))
+        self.assertIsNone(repeated(table, np.ones((3, 5, 3))))
+        self.assertIsNone(repeated(table, table))

@@ -295,6 +295,88 @@ class TransferTest(unittest.TestCase):
             diglot.transfer(second, half)
         self.assertTrue(torch.equal(before, half.weight))
 
+    def test_how_many_weights_are_rounded_is_said(self) -> None:
+        first, second = nn.Linear(3, 4).double(), sequential((3,), layers.Dense(4))
+        self.assertEqual(diglot.transfer(second, first).settled, ())
+        with torch.no_grad():
+            first.weight += 1e-12
+        found = diglot.transfer(first, second)
+        self.assertEqual(found.settled, ("1 weight was rounded from float64 to float32",))
+        self.assertEqual(diglot.transfer(second, first, found).settled, ())
+        half = nn.Linear(3, 4).bfloat16()
+        second.layers[-1].bias.assign([0.1, 0.2, 0.3, 0.4])
+        self.assertEqual(diglot.transfer(second, half).settled, ("2 weights were rounded from float32 to bfloat16",))
+        self.assertEqual(diglot.transfer(half, second).settled, ())
+
+    def test_inputs_in_another_layout_are_asked_for(self) -> None:
+        class Frames(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.conv = nn.Conv2d(3, 4, 1)
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return self.conv(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+        first, second = Frames(), sequential((5, 4, 6, 3), layers.TimeDistributed(layers.Conv2D(4, 1)))
+        video = floats((5, 4, 6, 3))
+        said = r"\(2, 3, 5, 4, 6\) and as 0: \(2, 5, 4, 6, 3\): .*torch_inputs="
+        for asked in (
+            lambda: diglot.transfer(first, second, inputs=video),
+            lambda: diglot.compare(first, second, video),
+        ):
+            with self.assertRaisesRegex(InputError, said):
+                asked()
+        diglot.transfer(first, second, inputs=video, torch_inputs=np.moveaxis(video, -1, 2))
+        np.testing.assert_array_equal(
+            np.array(second.weights[0])[0, 0].T, first.conv.weight.detach().numpy()[..., 0, 0]
+        )
+
+    @parameterized.expand([
+        ("outputs", "btd,dhk->bthk", (None, 2, 4), "hk"),
+        ("packed", "btd,dchk->btchk", (None, 3, 2, 4), "chk"),
+        ("packed_in_heads", "btd,dhck->bthck", (None, 2, 3, 4), "hck"),
+        ("packed_within_heads", "btd,dhk->bthk", (None, 2, 12), "hk"),
+        ("kernel_turned", "btd,khdc->btchk", (None, 3, 2, 4), "chk"),
+    ])  # fmt: skip
+    def test_projections_of_several_axes(self, name: str, equation: str, shape: tuple[int, ...], bias: str) -> None:
+        split = {"hck": 3, "chk": 2}.get(bias)
+
+        class Attend(layers.Layer):
+            def __init__(self) -> None:
+                super().__init__()
+                self.query = layers.EinsumDense(equation, shape, bias_axes=bias)
+                if shape == (None, 2, 4):
+                    self.key, self.value = (layers.EinsumDense(equation, shape, bias_axes=bias) for _ in range(2))
+                self.out = layers.EinsumDense("bthk,khd->btd", (None, 6), bias_axes="d", name="out")
+
+            def call(self, x: Any) -> Any:
+                ops = keras.ops
+                made = self.query(x)
+                if shape == (None, 2, 4):
+                    made = [made, self.key(x), self.value(x)]
+                else:
+                    made = ops.unstack(made, axis=split) if split else ops.split(made, 3, -1)
+                weights = ops.softmax(ops.einsum("bthk,bshk->bhts", made[0], made[1]) / 2)
+                return self.out(ops.einsum("bhts,bshk->bthk", weights, made[2]))
+
+        class Projected(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.q, self.k, self.v, self.o = nn.Linear(6, 8), nn.Linear(6, 8), nn.Linear(6, 8), nn.Linear(8, 6)
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                split = [one(x).unflatten(-1, (2, 4)).transpose(1, 2) for one in (self.q, self.k, self.v)]
+                return self.o(nn.functional.scaled_dot_product_attention(*split).transpose(1, 2).flatten(2))
+
+        x = layers.Input((5, 6))
+        first, second, back = Projected(), keras.Model(x, Attend()(x)), Projected()
+        batch = floats((5, 6)).astype(np.float32)
+        diglot.transfer(first, second, inputs=batch)
+        diglot.transfer(second, back, inputs=batch)
+        for key, value in first.state_dict().items():
+            self.assertTrue(torch.equal(value, back.state_dict()[key]))
+        self.assertTrue(diglot.compare(first, second, batch, checks="forward").passed)
+
     def test_nothing_is_written_where_something_is_missing(self) -> None:
         first, second = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2, bias=False)), randomised(
             sequential((3,), layers.Dense(4), layers.Dense(2)))  # fmt: skip

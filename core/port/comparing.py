@@ -16,7 +16,7 @@ from ..results import Report
 from ..runner import versions
 from ..technique import Arrays
 from . import carrying, matching
-from .given import Given, Hint, given, may_agree, options
+from .given import Given, Hint, given, may_agree, options, refused
 from .layouts import Layout
 from .mapping import WeightMapping
 from .porting import Porting
@@ -150,7 +150,7 @@ def _torch(model: Any, told: Given, keras: Subject, precise: bool) -> Subject:
             continue
         found.append((may_agree(given, theirs), layouts, subject))
     if not found:
-        raise failures[0]
+        raise refused(told, failures)
     likely = [item for item in found if item[0]] or found[:1]
     told.options = [layouts for _, layouts, _ in likely]
     told.layouts = told.options[0]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import DiglotError, InputError
 from ..technique import Arrays
 from .layouts import CHANNELS, SAME, TIME, Layout, layouts
 from .subject import Inputs
@@ -97,6 +97,18 @@ def options(arrays: Arrays) -> Iterator[dict[str, Layout]]:
         yield {name: chosen.get(rank, SAME) for name, rank in ranks.items()}
     if any(rank in (2, 3) for rank in ranks.values()) and any(array.ndim == 2 for array in arrays.values()):
         yield {name: TIME if rank in (2, 3) else SAME for name, rank in ranks.items()}
+
+
+def refused(told: Given, failures: Sequence[DiglotError]) -> InputError:
+    """The error of a PyTorch model that takes Keras's inputs in none of the layouts."""
+    tried = []
+    for chosen in options(told.keras):
+        shapes = {name: chosen.get(name, SAME).to_torch(array).shape for name, array in told.keras.items()}
+        tried.append(", ".join(f"{name}: {shape}" for name, shape in shapes.items()))
+    return InputError(
+        f"{failures[0]}; its inputs were tried as {' and as '.join(dict.fromkeys(tried))}: "
+        "if it takes them in another layout, give its own as torch_inputs="
+    )
 
 
 def may_agree(torch: Arrays, keras: Arrays) -> bool:

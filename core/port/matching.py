@@ -7,8 +7,6 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Protocol
 
-import numpy as np
-
 from ..errors import StateError, nearest
 from ..technique import Arrays
 from .contents import Found, contents
@@ -20,7 +18,7 @@ from .mapping import Match, WeightMapping
 from .packing import unpacked
 from .pairing import Pair, Pairing
 from .stated import stated
-from .units import LINEAR, Key, Unit
+from .units import Key, Unit, coarse
 from .unmatched import NAMES, ambiguous, unmatched
 from .wiring import Wiring, sources_of
 
@@ -124,7 +122,7 @@ class _Matcher:
         pairing = Pairing(wirings["torch"], wirings["keras"], prints, None not in self.traces.values())
         pairing.run()
         if pairing.open:
-            raise ambiguous(*pairing.open[0], traced=pairing.traced)
+            raise ambiguous(*pairing.open[0], traced=pairing.traced, shapes=self._shapes())
         self.settled.extend(pairing.settled)
         left = {side: list(found) for side, found in zip(NAMES, pairing.left(), strict=True)}
         for pair in pairing.pairs:
@@ -173,6 +171,9 @@ class _Matcher:
             self.prints[side, slot] = 0 if is_constant(whole) else fingerprint(whole)
         return self.prints[side, slot]
 
+    def _shapes(self) -> dict[str, dict[str, tuple[int, ...]]]:
+        return {side: {name: array.shape for name, array in state.items()} for side, state in self.states.items()}
+
     def _ignored(self, patterns: tuple[str, ...], stated: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
         found: dict[str, set[str]] = {
             side: {name for name in state if any(fnmatchcase(name, pattern) for pattern in patterns)}
@@ -216,7 +217,7 @@ class _Matcher:
                     elif not (unit.tied and tensors <= matched[side]):
                         lost[side].append((unit, slot))
         if any(lost.values()):
-            raise unmatched(lost)
+            raise unmatched(lost, self.layers, self._shapes())
 
 
 def _places(match: Match) -> list[tuple[object, ...]]:
@@ -228,11 +229,7 @@ def _exact(unit: Unit) -> Key:
 
 
 def _coarse(unit: Unit) -> Key:
-    """A convolution over all that it is given, or over patches of it, is a dense layer."""
-    if unit.key[0] != LINEAR:
-        return unit.key
-    kind, space, inside, outside = unit.key
-    return kind, int(np.prod(space, dtype=np.int64)) * inside, outside
+    return coarse(unit.key)
 
 
 def _kind(unit: Unit) -> Key:

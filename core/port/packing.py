@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
+from ..axes import parse
+from .fitting import sizes_in
 from .layer import Layer
 from .units import LINEAR, Key, Unit, divided, units
 
@@ -41,14 +44,21 @@ def _split(ours: list[Unit], theirs: list[Unit], prints: Prints) -> list[Unit]:
 
 
 def _slices(unit: Unit, count: int, theirs: list[Unit], prints: Prints) -> list[Unit]:
-    """One after another, unless the numbers say that every head has its own slices."""
+    """One after another, unless the numbers, or the unit's own axes, say that every head has its own slices."""
     known = {number for other in theirs for number in prints(other)}
     size = unit.key[3] // count
-    for heads in (0, *(heads for heads in range(2, size) if size % heads == 0)):
-        found = divided(unit, count, heads)
-        if all(prints(one) & known for one in found):
-            return found
-    return divided(unit, count)
+    likely = [*_own(unit, count), 0, *(heads for heads in range(2, size) if size % heads == 0)]
+    cuts = [found for heads in likely if (found := divided(unit, count, heads))]
+    return next((found for found in cuts if all(prints(one) & known for one in found)), (cuts or [[unit]])[0])
+
+
+def _own(unit: Unit, count: int) -> list[int]:
+    """How many heads outputs of several axes have before the axis of the slices, or the last one that holds them."""
+    sizes = [sizes_in(unit.main())[axis] for axis in parse(unit.main().axes)[-1]]
+    if len(sizes) < 2:
+        return []
+    place = sizes.index(count) if count in sizes else len(sizes) - 1
+    return [math.prod(sizes[:place]) if place else 0] if sizes[place] % count == 0 else []
 
 
 def _many(units: Sequence[Unit], key: Key) -> int:

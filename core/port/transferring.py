@@ -5,20 +5,24 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from ..backend import SIDES, load
 from ..errors import DiglotError, InputError, SpecError
 from ..technique import Arrays
-from .carrying import carried
+from .carrying import canonical, carried
 from .comparing import mapping
-from .given import Given, given, may_agree, options
+from .given import Given, given, may_agree, options, refused
 from .layer import Trace
 from .mapping import WeightMapping
 from .matching import match
 from .settling import settled
 from .subject import Subject, examine
+
+ROUNDED = "rounded"
 
 
 def transfer(
@@ -33,7 +37,9 @@ def transfer(
     """See diglot.transfer."""
     found = carriage(source, target, map, inputs=inputs, torch_inputs=torch_inputs, ignore=ignore)
     found.write()
-    return found.mapping
+    said = _rounded(found, {side_of(model): _side(side_of(model)).live(model) for model in (source, target)})
+    before = [sentence for sentence in found.mapping.settled if ROUNDED not in sentence]
+    return replace(found.mapping, settled=(*before, *said))
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,24 @@ def carriage(
     return Carriage(found, to, target, states, carried(found, states[side_of(source)], states[to], to))
 
 
+def _rounded(carriage: Carriage, live: dict[str, Any]) -> list[str]:
+    """How many weights have other numbers now than in the source, since the target holds them in another type."""
+    to, back = carriage.to, {"torch": "keras", "keras": "torch"}[carriage.to]
+    types = {side: one.dtypes() for side, one in live.items()}
+    after = live[to].state()
+    found: dict[tuple[str, str], set[str]] = {}
+    for one in carriage.mapping.matches:
+        source, target = (one.keras[0], one.torch[0]) if to == "torch" else (one.torch[0], one.keras[0])
+        kinds = types[back][source.tensor], types[to][target.tensor]
+        whole = canonical(one, carriage.states[back], back).astype(np.float64)
+        if kinds[0] != kinds[1] and not np.array_equal(whole, canonical(one, after, to), equal_nan=True):
+            found.setdefault(kinds, set()).add(target.tensor)
+    return [
+        f"{len(names)} {'weights were' if len(names) > 1 else 'weight was'} {ROUNDED} from {kinds[0]} to {kinds[1]}"
+        for kinds, names in found.items()
+    ]
+
+
 def side_of(model: Any) -> str:
     """The framework of a live model. Raises InputError for what is none."""
     torch, keras = sys.modules.get("torch"), sys.modules.get("keras")
@@ -117,7 +141,7 @@ def _run(models: dict[str, Any], told: Given) -> tuple[dict[str, Subject], tuple
         if may_agree(found[-1][1].outputs, theirs.outputs):
             break
     if not found:
-        raise failures[0]
+        raise refused(told, failures)
     torch, ours = found[-1] if may_agree(found[-1][1].outputs, theirs.outputs) else found[0]
     return {"torch": torch, "keras": keras}, (ours, theirs)
 

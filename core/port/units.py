@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..axes import parse, render
 from .fitting import relabelled, sizes_in
 from .layer import CUSTOM, Layer, Slot
 from .piece import Piece
@@ -13,6 +14,7 @@ from .piece import Piece
 Key = tuple[Any, ...]
 LINEAR, DEPTHWISE, NORM = "linear", "depthwise", "norm"
 PROJECTIONS = ("query", "key", "value")  # in the order in which they are packed
+PART = "part"
 MAIN = ("kernel", "table", "gamma", "beta", "mean", "alpha")
 
 
@@ -38,11 +40,6 @@ class Unit:
     def main(self) -> Slot:
         """The weight that tells most of the unit."""
         return next((self.slots[name] for name in MAIN if name in self.slots), next(iter(self.slots.values())))
-
-    def described(self) -> str:
-        """The unit's name and the shapes of its tensors, for a person."""
-        shapes = ", ".join(f"{piece.tensor} {slot.shape}" for slot in self.slots.values() for piece in slot.pieces[:1])
-        return shapes or self.name
 
 
 def units(side: str, layers: Iterable[Layer], aliases: Mapping[str, str], apart: bool) -> list[Unit]:
@@ -96,25 +93,67 @@ def key_of(layer: Layer, slots: Mapping[str, Slot], label: Key) -> Key:
     return (role, *sorted(main.shape))
 
 
+def coarse(key: Key) -> Key:
+    """A key in which a convolution over all that it is given, or over patches of it, is a dense layer."""
+    if key[0] != LINEAR:
+        return key
+    kind, space, inside, outside = key
+    return kind, _product(space) * inside, outside
+
+
 def divided(unit: Unit, count: int, heads: int = 0) -> list[Unit]:
-    """The equal slices of a unit's outputs as units of their own, one after another or, with `heads`, within each."""
+    """The equal slices of a unit's outputs as units of their own, one after another or, with `heads`, within each.
+
+    None where the unit's outputs are several axes that cannot be cut so.
+    """
+    kind, space, inside, outside = unit.key
+    size = outside // count
+    wanted = [("heads", heads), (PART, count), ("depth", size // heads)] if heads else [(PART, count), ("out", size)]
+    cuts = {}
+    for name, slot in unit.slots.items():
+        cut = _cut([(axis, sizes_in(slot)[axis]) for axis in parse(slot.axes)[-1]], wanted)
+        if cut is None:
+            return []
+        cuts[name] = cut
     found = []
     for index in range(count):
         slots = {}
-        for name, slot in unit.slots.items():
-            out, size = slot.axes.split()[-1], slot.shape[-1] // count
-            inner = f"part {out}" if not heads else "heads part depth"
-            sizes = {"part": count, out: size} if not heads else {"heads": heads, "part": count, "depth": size // heads}
-            pieces = tuple(relabelled(piece, {out: inner}, sizes) for piece in slot.pieces)
-            pieces = tuple(replace(piece, pick=(*piece.pick, ("part", index))) for piece in pieces)
-            left = [*slot.axes.split()[:-1], *([out] if not heads else ["heads", "depth"])]
-            shape = (*slot.shape[:-1], *([size] if not heads else [heads, size // heads]))
-            slots[name] = replace(slot, axes=" ".join(left), shape=shape, pieces=pieces)
-        kind, space, inside, out_size = unit.key
-        key = (kind, space, inside, out_size // count)
+        for name, (inner, sizes) in cuts.items():
+            slot = unit.slots[name]
+            pieces = tuple(relabelled(piece, inner, sizes) for piece in slot.pieces)
+            pieces = tuple(replace(piece, pick=(*piece.pick, (PART, index))) for piece in pieces)
+            left = [axis for axis in sizes if axis != PART]
+            axes = render((*parse(slot.axes)[:-1], *((axis,) for axis in left)))
+            shape = (*slot.shape[:-1], *(sizes[axis] for axis in left))
+            slots[name] = replace(slot, axes=axes, shape=shape, pieces=pieces)
         part = PROJECTIONS[index] if count == len(PROJECTIONS) else f"slice {index}"
+        key = (kind, space, inside, size)
         found.append(replace(unit, name=f"{unit.name} {part}", slots=slots, key=key, label=("dense", part, False)))
     return found
+
+
+def _cut(axes: list[tuple[str, int]], wanted: list[tuple[str, int]]) -> tuple[dict[str, str], dict[str, int]] | None:
+    """The names within each of the axes that together make the wanted ones, and their sizes; None where they cross."""
+    names: dict[str, str] = {}
+    sizes: dict[str, int] = {}
+    rest = list(wanted)
+    for axis, whole in axes:
+        inner = []
+        while whole > 1:
+            name, size = rest.pop(0)
+            if whole % size == 0:
+                taken = size
+            elif size % whole == 0 and name != PART:
+                taken = whole
+                rest.insert(0, (name, size // whole))
+            else:
+                return None
+            name = name if name not in sizes else f"{name}{len(sizes)}"
+            sizes[name] = taken
+            inner.append(name)
+            whole //= taken
+        names[axis] = " ".join(inner)
+    return names, sizes
 
 
 def _parts(layer: Layer, apart: bool) -> Iterator[tuple[str, dict[str, Slot], Key]]:

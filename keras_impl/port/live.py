@@ -34,6 +34,10 @@ class Live:
         held = {piece.tensor for layer in self.layers for slot in layer.slots for piece in slot.pieces}
         return {name: as_array(variable) for name, variable in self.names.variables.items() if name in held}
 
+    def dtypes(self) -> dict[str, str]:
+        """The type that the model itself holds each of them in, such as `bfloat16`."""
+        return {name: tf.as_dtype(variable.dtype).name for name, variable in self.names.variables.items()}
+
 
 def live(model: Any) -> Live:
     """What a live model holds. Raises InputError for weights that are not there yet."""

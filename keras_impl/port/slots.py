@@ -140,22 +140,27 @@ def einsum(held: Held) -> tuple[list[Slot], str]:
     layer = held.layer
     source, kernel, target = layer.equation.replace("->", ",").replace("...", "").split(",")
     shape = dict(zip(kernel, tuple(layer._kernel.shape), strict=True))
-    inner = [axis for axis in kernel if axis in source and axis not in target]
-    outer = [axis for axis in kernel if axis in target and axis not in source]
+    inner = [axis for axis in source if axis in kernel and axis not in target]
+    outer = [axis for axis in target if axis in kernel and axis not in source]
     bias = getattr(layer, "bias", None)
     wide = bias is None or math.prod(bias.shape) == math.prod(shape[axis] for axis in outer)
     if len(inner) + len(outer) != len(kernel) or not inner or not outer or not wide:
         return [plain(name, variable, held.names) for name, variable in own(layer)], "not a dense layer"
-    label = {axis: f"in{i}" for i, axis in enumerate(inner)} | {axis: f"out{i}" for i, axis in enumerate(outer)}
+    label = _labels("in", inner) | _labels("out", outer)
     into, out = [_composite([label[axis] for axis in axes]) for axes in (inner, outer)]
-    found = held.slot("kernel", f"{into} {out}", "_kernel", " ".join(label[axis] for axis in kernel))
+    sizes = {label[axis]: size for axis, size in shape.items()}
+    found = held.slot("kernel", f"{into} {out}", "_kernel", " ".join(label[axis] for axis in kernel), factors=sizes)
     if bias is not None:
-        order = [label[axis] for axis in target if axis in outer]
-        sizes = {label[axis]: size for axis, size in shape.items()}
+        order = [label[axis] for axis in outer]
         lie = [ONE] * (len(bias.shape) - len(order)) + order if len(bias.shape) >= len(order) else order
         if tuple(size for size in bias.shape if size != 1) == tuple(sizes[name] for name in order if sizes[name] != 1):
-            found += held.slot("bias", out, "bias", " ".join(_lying(tuple(bias.shape), lie, sizes)))
+            lying = " ".join(_lying(tuple(bias.shape), lie, sizes))
+            found += held.slot("bias", out, "bias", lying, factors={name: sizes[name] for name in order})
     return found, ""
+
+
+def _labels(end: str, axes: list[str]) -> dict[str, str]:
+    return {axis: end if len(axes) == 1 else f"{end}{number}" for number, axis in enumerate(axes)}
 
 
 def _lying(shape: tuple[int, ...], order: list[str], sizes: Mapping[str, int]) -> list[str]:

@@ -32,6 +32,10 @@ class Live:
         """A copy of every weight and persistent buffer."""
         return self.tensors.arrays()
 
+    def dtypes(self) -> dict[str, str]:
+        """The type that the model itself holds each of them in, such as `bfloat16`."""
+        return {name: str(place.get().dtype).removeprefix("torch.") for name, place in self.tensors.items()}
+
 
 def live(model: Any) -> Live:
     """What a live model holds. Raises InputError for weights that are not there yet."""
