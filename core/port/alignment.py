@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -25,6 +25,7 @@ FAMILIES = (
     frozenset({"add", "subtract", "multiply", "divide"}),
 )
 SEPARATORS = {"torch": ".", "keras": "/"}
+QKV = ("query", "key", "value")
 DIGITS = 1e6  # numbers that agree to so many parts are taken for the same, to tell alike steps apart
 
 
@@ -111,14 +112,42 @@ def _spans(
             ]  # fmt: skip
             if len(inner) > 1 and frozenset().union(*(held[1 - side][j] for j in inner)) == weights:
                 covered |= weights
-                sources = tuple((j, 0) for j in inner[:-1] if many[j].inputs)
-                given = _arguments(i, step)
-                last = many[inner[-1]]
-                if side == 0:
-                    found.append(Paired(step, last, (i, inner[-1]), weights, (given, sources), whole=False))
-                else:
-                    found.append(Paired(last, step, (inner[-1], i), weights, (sources, given), whole=False))
+                calls = [j for j in range(len(one)) if held[side][j] == weights and one[j].name == step.name]
+                found += _spanning((one, many), i, inner, side, weights) if len(calls) == 1 else []
     return found
+
+
+def _spanning(
+    steps: tuple[Sequence[Step], Sequence[Step]], place: int, inner: list[int], side: int, weights: frozenset[str]
+) -> list[Paired]:
+    """The pair of a step of one side and the last of several of the other's, each of them called once."""
+    step, many = steps[0][place], steps[1]
+    if len({many[j].name for j in inner}) < len(inner):
+        return []
+    given = tuple((place, argument) for argument in distinct(step) if step.role != "attention" or argument < len(QKV))
+    sources = {id(many[j].inputs[0]): (j, 0) for j in reversed(inner[:-1]) if many[j].inputs}
+    left = [source for source in dict.fromkeys((j, 0) for j in inner[:-1]) if source in sources.values()]
+    ordered = []
+    for own, argument in given:
+        wanted = steps[0][own].inputs[argument]
+        same = [source for source in left if alike(many[source[0]].inputs[0], wanted)]
+        ordered += [source for source in same[:1] if source not in ordered]
+    taken = tuple(ordered) if len(ordered) == len(given) else tuple(left)
+    block = around([many[j].name for j in inner], list(SEPARATORS.values())[1 - side])
+    last = replace(many[inner[-1]], name=block or many[inner[-1]].name, role=step.role, settings={})
+    if side == 0:
+        return [Paired(step, last, (place, inner[-1]), weights, (given, taken), whole=False)]
+    return [Paired(last, step, (inner[-1], place), weights, (taken, given), whole=False)]
+
+
+def around(names: Sequence[str], separator: str) -> str:
+    """The block that several layers are in, by their names; nothing where they have none in common."""
+    common = []
+    for words in zip(*(name.split(separator)[:-1] for name in names), strict=False):
+        if len(set(words)) > 1:
+            break
+        common.append(words[0])
+    return separator.join(common)
 
 
 def _counts(step: Step) -> bool:

@@ -69,7 +69,7 @@ def by_formula(replay: Replayed) -> Cause | None:
         if low < SHARP <= high:
             text = f"both compute {pair[0].name}, {sharp} to {told(high)} and {blunt} to {told(low)}"
             return Cause(f"{text}, as if it held a constant or an intermediate in float32")
-        kinds = [_distinct(step) for step in replay.steps]
+        kinds = [sharing(step) for step in replay.steps]
         if kinds[0] != kinds[1]:
             told_apart = [_spoken(kind) for kind in kinds]
             text = f"both compute {pair[0].name}, but {names[0]} {told_apart[0]} and {names[1]} {told_apart[1]}"
@@ -88,7 +88,7 @@ def by_formula(replay: Replayed) -> Cause | None:
 
 def _complete(inputs: tuple[Array, ...], step: Step) -> tuple[Array, ...]:
     """The inputs and those that only this side has, such as an initial state, as they are in its own run."""
-    kinds = _distinct(step)
+    kinds = sharing(step)
     places = list(dict.fromkeys(kinds))
     if len(places) == len(kinds):
         return (*inputs, *(np.asarray(array) for array in step.inputs[len(inputs) :]))
@@ -116,7 +116,7 @@ def _rounded(inputs: Iterable[Array], torch: Array, keras: Array, replay: Replay
     return None
 
 
-def _distinct(step: Step) -> tuple[int, ...]:
+def sharing(step: Step) -> tuple[int, ...]:
     """Which inputs of a step are the same array: (0, 1, 1) for a query, and one tensor as key and value."""
     arrays = list(step.inputs)
     return tuple(

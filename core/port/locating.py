@@ -17,7 +17,7 @@ from ..compare import Comparison
 from ..errors import DiglotError
 from ..locate import describe
 from ..verdict import SEVERITY, Verdict
-from . import causes
+from . import causes, spanning
 from .findings import Finding
 from .layer import BLOCK, CUSTOM, Step
 from .layouts import Array, masked, usual
@@ -147,7 +147,8 @@ class Search:
             )
         else:
             text = "its result differs, though all that it is given agrees" + self._unreplayed(index)
-        why = causes.cause(self.replaying(index)) if self.replaying(index).possible else None
+        replaying = self.replaying(index)
+        why = causes.cause(replaying) if replaying.possible else spanning.cause(self.porting, index)
         return Fault(pair.torch.name, pair.keras.name, pair.torch.role, _joined(why, text), index)
 
     def _unreplayed(self, index: int) -> str:
