@@ -116,7 +116,9 @@ def compare(
     ignore: Annotated[
         Optional[list[str]], typer.Option(help="A weight that may be left over, or a pattern.")  # noqa: UP045
     ] = None,
-    checks: Annotated[str | None, typer.Option(help="Only these of weights,forward,gradients,training.")] = None,
+    checks: Annotated[
+        str | None, typer.Option(help="Only these, with commas: weights, forward, gradients, training.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of drawn inputs and of every movement.")] = 0,
     report: Annotated[Path | None, typer.Option(help="Folder for the JSON, JUnit, Markdown and HTML reports.")] = None,
 ) -> None:

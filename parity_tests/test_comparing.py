@@ -11,15 +11,21 @@ import sys
 import tempfile
 import textwrap
 import unittest
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
 import jsonschema
 import numpy as np
 from diglot.core import report as reports
+from diglot.core.compare import Comparison
 from diglot.core.errors import InputError
+from diglot.core.port.findings import Finding
+from diglot.core.port.mapping import Match, WeightMapping
+from diglot.core.port.piece import Piece
 from diglot.core.report import compared, diagnosis
-from diglot.core.results import Report
+from diglot.core.results import Cell, Report
+from diglot.core.verdict import Verdict
 from parameterized import parameterized
 from rich.console import Console
 
@@ -241,6 +247,36 @@ class Reports(Folder):
             compared.show(self.report, console)
             printed = console.file.getvalue()  # type: ignore[attr-defined]
             self.assertLessEqual(max(map(len, printed.splitlines())), width)
+
+    def test_narrow_tables_keep_the_ends_of_names(self) -> None:
+        names = [(f"model.encoder.layers.{place}.norm1", f"encoder_{place}/layer_normalization") for place in range(3)]
+        item = Comparison("output", Verdict.DIFFERENT, 1.2e13, 3.2, 1.0, 1.0)
+        found = tuple(
+            Finding(*both, "layer_norm", item, (item, replace(item, name="gradient")), place == 1)
+            for place, both in enumerate(names)
+        )
+        cell = Cell("net", "comparison", "forward", "float64", Verdict.DIFFERENT, 3e9, 3.0, located=names[1][0])
+        report = Report([cell], mapping=WeightMapping(()), findings=found)
+        for width, backward in ((80, False), (140, True)):
+            console = Console(file=io.StringIO(), width=width)
+            compared.show(report, console)
+            lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+            row = next(line for line in lines if diagnosis.LOCATED in line)
+            self.assertIn("rs.1.norm1  ", row)
+            self.assertIn("normalization  ", row)
+            self.assertEqual("backward" in " ".join(lines), backward)
+            self.assertEqual("…" in row, not backward)
+
+    def test_a_comparison_without_checks_says_so(self) -> None:
+        console = Console(file=io.StringIO(), width=80)
+        compared.show(Report([], mapping=WeightMapping(())), console)
+        self.assertIn("0 cells, so nothing was compared", console.file.getvalue())  # type: ignore[attr-defined]
+
+    def test_tensors_are_counted_and_not_their_parts(self) -> None:
+        parts = tuple(
+            Match(name, "in", (Piece("w", "(part in)"),), (Piece(name, "in"),), "name", ("l",)) for name in ("q", "k")
+        )
+        self.assertEqual(diagnosis.matched(Report([], mapping=WeightMapping(parts))), "1 weight matched: 1 by name")
 
     def test_rows_far_from_the_fault_are_left_out(self) -> None:
         row = diagnosis.Row("a", "b", "dense", "", "", "", diagnosis.Verdict.EQUAL)

@@ -363,7 +363,7 @@ class Requests(InFolder):
             ("size", ("first.pt", "x.bin", "--max-shard-size", "much"), "a shard has a size such as 500MB"),
             ("no shards", ("first.pt", "x.pt", "--max-shard-size", "9"), "shards are written as"),
             ("suffix", ("first.pt", "x.onnx"), "must end in"),
-            ("other side", ("first.pt", "x.weights.h5"), "does not say which network it is of; give --spec, or --map"),
+            ("other side", ("first.pt", "x.weights.h5"), "does not say which network it is of; give a spec (--spec), or a map (--map)"),
             ("no map", ("first.pt", "x.weights.h5", "--map", "none.toml"), "none.toml"),
             ("folder", ("first.pt", "no/x.bin"), "cannot be written: No such file or directory"),
         ]

@@ -319,6 +319,19 @@ class Page(unittest.TestCase):
         self.assertNotIn("\x1b", text)
         self.assertIn("{{ 7 * 7 }}", Elements(text).text)
 
+    def test_a_cause_is_told_once_and_its_names_are_code(self) -> None:
+        more: dict[str, object] = {
+            "verdict": Verdict.DIFFERENT,
+            "located": "a",
+            "cause": "Keras's `a_b` computes relu, not <i>`c`</i>",
+        }
+        cells = [cell(check=check, **more) for check in ("forward", "gradients")]
+        text = page.render(Report([*cells, cell("gru", **more)]))
+        told = "<code>a_b</code> computes relu, not &lt;i&gt;<code>c</code>&lt;/i&gt;</p>"
+        self.assertEqual(text.count(told), 2)
+        self.assertEqual(text.count('<article class="failure different">'), 2)
+        self.assertIn("ratios 1.5, 1.5", text)
+
     def test_the_legend_explains_each_verdict_and_number(self) -> None:
         text = Elements(page.render(Report([]))).text
         for word in ("float32-equal", "Digits", "Ratio", "Sensitivity", "Margin", "noise floor"):

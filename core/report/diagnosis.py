@@ -105,16 +105,26 @@ def _place(report: Report, name: str) -> str:
 
 
 def matched(report: Report) -> str:
-    """How many weights were matched, and how."""
+    """How many of PyTorch's tensors were matched, and how."""
     if report.mapping is None:
         return ""
     words = {"content": "by what they hold", "name": "by name", "order": "by their order", "map": "by the map"}
-    counts = Counter(match.how for match in report.mapping.matches)
-    found = [f"{count} {words.get(how, how)}" for how, count in counts.most_common()]
+    found = tensors(report.mapping)
+    counts = Counter(found.values())
+    ways = [f"{count} {words.get(how, how)}" for how, count in counts.most_common()]
     ignored = sum(len(names) for names in report.mapping.ignored.values())
-    total = len(report.mapping.matches)
-    told = f"{total} {'weight' if total == 1 else 'weights'} matched: {', '.join(found)}" if total else "no weights"
+    total = len(found)
+    told = f"{total} {'weight' if total == 1 else 'weights'} matched: {', '.join(ways)}" if total else "no weights"
     return f"{told}; {ignored} ignored" if ignored else told
+
+
+def tensors(mapping: WeightMapping) -> dict[str, str]:
+    """PyTorch's tensors that were matched, whole or in parts, and how."""
+    found: dict[str, str] = {}
+    for match in mapping.matches:
+        for piece in match.torch:
+            found.setdefault(piece.tensor, match.how)
+    return found
 
 
 def weights(mapping: WeightMapping) -> Iterator[tuple[str, str, str]]:

@@ -24,6 +24,18 @@ def _breakable(name: str) -> Any:
     return Markup("_<wbr>").join(printable(name).split("_"))
 
 
+def _coded(text: str) -> Any:
+    """A sentence whose names stand in backticks, with these as code."""
+    from markupsafe import Markup, escape
+
+    parts = printable(text).split("`")
+    if not len(parts) % 2:  # a backtick without another
+        return printable(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else escape(part) for place, part in enumerate(parts)
+    )
+
+
 def render(report: Report) -> str:
     """The report as HTML, without scripts or anything to be fetched."""
     from jinja2 import Environment, StrictUndefined
@@ -40,5 +52,6 @@ def render(report: Report) -> str:
         diagnosis=diagnosis,
         bounds=verdict,
         breakable=_breakable,
+        coded=_coded,
         anchor=lambda cell: anchors[id(cell)],
     )

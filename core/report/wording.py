@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from .. import verdict
 from ..results import Cell, Report
@@ -64,6 +65,16 @@ def failing(report: Report) -> list[Cell]:
     """The cells that are not equal, the most severe first."""
     cells = [cell for cell in report.cells if cell.verdict is not Verdict.EQUAL]
     return sorted(cells, key=lambda cell: -verdict.SEVERITY.index(cell.verdict))
+
+
+def together(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """The cells, those of one spec, place and cause side by side, so that it is told once."""
+    found: dict[tuple[object, ...], list[Cell]] = {}
+    for cell in cells:
+        place = cell.located or cell.worst
+        own = (cell.verdict, cell.spec, place, cell.cause) if cell.cause else (cell.spec, cell.check, cell.dtype)
+        found.setdefault(own, []).append(cell)
+    return list(found.values())
 
 
 def located(cell: Cell) -> str:
