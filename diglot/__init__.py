@@ -403,11 +403,12 @@ def compare(
     was taken for which. `map` settles what is ambiguous: {PyTorch's name: Keras's name}, or a file that was written by
     `diglot compare --write-map`. A weight without a partner is an error unless `ignore` names it or a pattern of it.
 
-    There are four checks. `weights`: do the two hold the same numbers, each where it belongs? Where they hold different
-    ones throughout, as two fresh models do, that is noted, and PyTorch's are given to both. `forward`: outputs in
-    evaluation mode. `gradients`: of every weight and input. `training`: losses and weights after `steps` steps of plain
-    gradient descent in training mode. `report.cells` has one for each, with the layer at fault and the cause;
-    `report.findings` every matched layer, with its accumulated and its local error; `report.notes` what else to know.
+    There are four checks. `weights`: do the two hold the same numbers, each where it belongs? Of factories, which draw
+    weights of their own, that is only noted. The other checks are of copies with PyTorch's weights in both. `forward`:
+    outputs in evaluation mode. `gradients`: of every weight and input. `training`: losses and weights after `steps`
+    steps of plain gradient descent in training mode. `report.cells` has one for each, with the layer at fault and the
+    cause; `report.findings` every matched layer, with its accumulated and its local error; `report.notes` what else to
+    know.
 
     Raises InputError for what is no model or no input of it, StateError for weights that cannot be matched, and
     MissingFrameworkError where a framework is not installed.
