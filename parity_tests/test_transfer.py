@@ -377,6 +377,24 @@ class TransferTest(unittest.TestCase):
             self.assertTrue(torch.equal(value, back.state_dict()[key]))
         self.assertTrue(diglot.compare(first, second, batch, checks="forward").passed)
 
+    @parameterized.expand([
+        ("as_it_is", "bhwc,hwcxyz->bxyz"), ("kernel_turned", "bhwc,chzwxy->bxyz"),
+    ])  # fmt: skip
+    def test_a_dense_layer_over_a_map_that_pytorch_flattens(self, name: str, equation: str) -> None:
+        first = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(32, 24), nn.Unflatten(1, (2, 3, 4)),
+                              nn.Conv2d(2, 3, 1))  # fmt: skip
+        dense = layers.EinsumDense(equation, (3, 4, 2), bias_axes="xyz")
+        second = sequential(IMAGE, layers.Conv2D(4, 3), dense, layers.Conv2D(3, 1))
+        batch = floats(IMAGE).astype(np.float32)
+        diglot.transfer(first, second, inputs=batch)
+        self.alike(first, second, batch)
+        self.assertTrue(diglot.compare(first, second, batch, checks="forward").passed)
+
+    def test_the_order_of_packed_outputs_is_said_where_nothing_tells_it(self) -> None:
+        first = nn.Linear(6, 24)
+        second = sequential((5, 6), layers.EinsumDense("btd,dhck->bthck", (None, 2, 3, 4), bias_axes="hck"))
+        self.assertIn("outputs of weight are taken as (2, 3, 4)", diglot.transfer(first, second).settled[0])
+
     def test_nothing_is_written_where_something_is_missing(self) -> None:
         first, second = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2, bias=False)), randomised(
             sequential((3,), layers.Dense(4), layers.Dense(2)))  # fmt: skip

@@ -42,6 +42,18 @@ class Fit:
             tuple(relabelled(piece, inner["keras"], sizes) for piece in self.keras),
         )
 
+    def spread(
+        self, axes: tuple[str, ...], torch: tuple[str, ...], keras: tuple[str, ...], sizes: Mapping[str, int]
+    ) -> Fit:
+        """The same, with features that Keras has in several axes by the names of a map's; `` for one of length one."""
+        ours = {axes[0]: " ".join(torch), **dict.fromkeys(axes[1:], "")}
+        named = tuple(name for name in keras if name)
+        return Fit(
+            render(tuple(named if group == axes else group for group in parse(self.axes))),
+            tuple(relabelled(piece, ours, sizes) for piece in self.torch),
+            tuple(relabelled(piece, dict(zip(axes, keras, strict=True)), sizes) for piece in self.keras),
+        )
+
 
 def fits(torch: Slot, keras: Slot, turned: bool = False, rule: tuple[int, ...] = ()) -> list[Fit]:
     """The ways in which the two may be one weight, the one in the canonical order first; none where sizes do not fit.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -198,6 +198,15 @@ def orders(
     if [width for width, _ in torch] != [width for width, _ in keras]:
         return []
     return [(width, order(one, other)) for (width, one), (_, other) in zip(torch, keras, strict=True)]
+
+
+def apart(torch: list[tuple[int, Folded | None]], keras: Step | None, end: str, rank: int) -> Order | None:
+    """The order of features that Keras does not flatten but takes, or gives, as a map; `keras` names all its axes."""
+    arrays = (keras.inputs if end == "before" else keras.outputs) if keras else ()
+    if len(torch) != 1 or not arrays or arrays[0].ndim != rank + 1:
+        return None
+    found = order(torch[0][1], Folded(arrays[0].shape, tuple(range(1, rank + 1)), None))
+    return found and replace(found, keras=(*SPACES[rank - 1], "channels"))
 
 
 def order(torch: Folded | None, keras: Folded | None) -> Order | None:

@@ -10,10 +10,14 @@ import numpy as np
 from ..axes import Array, parse
 from ..technique import Arrays
 from . import flattening
-from .fitting import Fit, fits
-from .layer import CUSTOM, Slot, Trace
+from .fitting import Fit, fits, sizes_in
+from .layer import CUSTOM, Slot, Step, Trace
 from .pairing import Pair
 from .wiring import Wiring
+
+SEVERAL = 3  # axes of outputs; two are heads and their depth, of which there is one order
+APART = {"in0": "before", "out0": "behind"}
+"""At which end of a dense layer of several axes a group of them is, by its first."""
 
 
 class Laying:
@@ -31,7 +35,22 @@ class Laying:
         """
         custom = CUSTOM in (pair.torch.layer.role, pair.keras.layer.role)
         found = self._fit(torch, keras, custom, self._turned(pair, torch, keras, wirings))
-        return [] if found is None else self._folded(pair, name, found, wirings)
+        if found is None:
+            return []
+        laid = self._folded(pair, name, found, wirings)
+        if laid == [found] and pair.how != "content":
+            self._apart(torch, keras)
+        return laid
+
+    def _apart(self, torch: Slot, keras: Slot) -> None:
+        """Say in which order outputs are taken that Keras has in several axes, slices and heads, and PyTorch in one."""
+        inner = parse(keras.axes)[-1]
+        if len(parse(torch.axes)[-1]) == 1 and len(inner) >= SEVERAL and len(keras.shape) == len(torch.shape) > 1:
+            sizes = tuple(sizes_in(keras)[name] for name in inner)
+            self.settled.append(
+                f"the {torch.shape[-1]} outputs of {torch.pieces[0].tensor} are taken as {sizes}, in the order of "
+                f"those of {keras.pieces[0].tensor}; nothing tells whether PyTorch cuts them so"
+            )
 
     def _turned(self, pair: Pair, torch: Slot, keras: Slot, wirings: Mapping[str, Wiring]) -> tuple[int, ...]:
         """The order in which Keras has the axes of a weight for every place of a map, by the map that it works on."""
@@ -66,6 +85,10 @@ class Laying:
             return [fit]
         steps = [wirings[side].calls.get(getattr(pair, side)) for side in ("torch", "keras")]
         ours, theirs = self.courses["torch"], self.courses["keras"]
+        if pair.torch.layer.role == "dense" and ours is not None and None not in steps:
+            spread = self._spread(fit, ours, steps)
+            if spread is not fit:
+                return [spread]
         for (axis, *rest), end in itertools.product(parse(fit.axes), ("before", "behind")):
             fitting = not rest and end in flattening.ends(pair.torch.layer.role, name, axis)
             if not fitting or None in steps or ours is None or theirs is None:
@@ -84,3 +107,18 @@ class Laying:
         pieces = fit.torch if side == "torch" else fit.keras
         total: Array = sum(piece.read(self.states[side][piece.tensor], fit.axes) for piece in pieces)  # type: ignore
         return total
+
+    def _spread(self, fit: Fit, ours: flattening.Course, steps: list[Step | None]) -> Fit:
+        """The fit of a dense layer that in Keras takes or gives a map as it is, where PyTorch flattens it."""
+        for group in parse(fit.axes):
+            end = APART.get(group[0], "")
+            order = end and flattening.apart(ours.parts(steps[0], end), steps[1], end, len(group))
+            if order:
+                known = {name: f"{group[0][:-1]}_{name}" for name in order.sizes}
+                fit = fit.spread(
+                    group,
+                    tuple(known[name] for name in order.torch),
+                    tuple(known.get(name, "") for name in order.keras),
+                    {known[name]: size for name, size in order.sizes.items()},
+                )
+        return fit
