@@ -125,6 +125,12 @@ def _by_map(origin: Any, path: Path, mapping: WeightMapping, max_shard_size: int
     if side == forms.SIDES[form]:
         raise CheckpointError(f"{origin} and {path} are both of {forms.FRAMEWORKS[side]}, and a map leads to the other")
     tensors = mapped.planned(mapping, held, side, form)
+    inner = [each.name for each in tensors if each.name.count("/") > 1 and "vars" not in each.name.split("/")]
+    if form == hdf5.LEGACY and inner:
+        raise CheckpointError(
+            f"{path}: a legacy .h5 is read by the order of a layer's weights, which no map says of {inner[0]}; "
+            "write .weights.h5"
+        )
     if unused := mapped.unused(mapping, held, side):
         known = ", ".join(unused[:3]) + (f" and {len(unused) - 3} more" if len(unused) > 3 else "")
         raise CheckpointError(f"the map neither takes nor ignores {known} of {origin}; add them to it, or ignore them")

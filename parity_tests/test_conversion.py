@@ -247,6 +247,18 @@ class OwnModels(InFolder):
                 self.assertTrue(torch.equal(tensor, self.tensors[name]), name)
         self.assertTrue(np.array_equal(found["lstm.bias_ih_l0"], both) and not found["lstm.bias_hh_l0"].any())
 
+    def test_a_legacy_file_whose_layers_are_mixed(self) -> None:
+        """The weights of a layer need not stand side by side in a map."""
+        names = ["a/kernel", "b/kernel", "a/bias", "b/bias"]
+        tensors = {name: torch.full((2, 3), float(place)) for place, name in enumerate(names)}
+        torch.save(tensors, self.folder / "mixed.pt")
+        piece = {name: (Piece(name, "a b"),) for name in names}
+        mapping = WeightMapping(tuple(Match(name, "a b", piece[name], piece[name], "map", ("x",)) for name in names))
+        diglot.convert(self.folder / "mixed.pt", self.folder / "mixed.h5", map=mapping)
+        held = forms.read(self.folder / "mixed.h5")
+        assert held is not None
+        self.assertTrue(all(np.array_equal(held.tensors[name], tensors[name]) for name in names))
+
     def test_keras_loads_what_is_written(self) -> None:
         model = keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Conv2D(4, (3, 5), use_bias=False, name="mine")])
         one = match("conv.weight", "height width in out", "out in height width", "height width in out",
@@ -303,6 +315,31 @@ class OwnModels(InFolder):
         said = command(self.folder / "user.pt", self.folder / "y.weights.h5", "--map", self.folder / "short.toml")
         self.assertEqual(said[0], 2)
         self.assertIn("the map only renames conv.weight, and a file does not say what its axes are", said[2])
+
+    def test_a_legacy_file_of_keras(self) -> None:
+        """Read by its weights' whole paths, by a layer and a weight, and not written where a layer has layers."""
+        for path, read in (("layer/query/kernel", True), ("layer/kernel", True), ("other/kernel", False)):
+            with h5py.File(self.folder / "legacy.h5", "w") as file:
+                file.attrs["layer_names"] = np.array(["layer"], "S")
+                group = file.create_group("layer")
+                names = [path, path.replace("query", "key")] if "query" in path else [path]
+                group.attrs["weight_names"] = np.array(names, "S")
+                for place, name in enumerate(names):
+                    group.create_dataset(name, data=np.full((2, 3), place, np.float32))
+            taken = "layer/query/kernel" if read else "third/query/kernel"
+            one = Match("a", "a b", (Piece("x.weight", "b a"),), (Piece(taken, "a b"),), "map", ("x",))
+            mapping = WeightMapping((one,), {"keras": ("layer/key/kernel",)})
+            back = self.folder / "back.pt"
+            if read:
+                diglot.convert(self.folder / "legacy.h5", back, map=mapping, force=True)
+                self.assertFalse(torch.load(back, weights_only=True)["x.weight"].any())
+                text = self.sentence(diglot.convert, back, self.folder / "new.h5", map=mapping)
+                self.assertIn("which no map says of layer/query/kernel; write .weights.h5", text)
+            else:
+                self.assertIn(
+                    "have no third/query/kernel",
+                    self.sentence(diglot.convert, self.folder / "legacy.h5", back, map=mapping, force=True),
+                )
 
     def test_what_a_map_may_not_say(self) -> None:
         first, last = self.folder / "user.pt", self.folder / "x.weights.h5"
@@ -363,7 +400,11 @@ class Requests(InFolder):
             ("size", ("first.pt", "x.bin", "--max-shard-size", "much"), "a shard has a size such as 500MB"),
             ("no shards", ("first.pt", "x.pt", "--max-shard-size", "9"), "shards are written as"),
             ("suffix", ("first.pt", "x.onnx"), "must end in"),
-            ("other side", ("first.pt", "x.weights.h5"), "does not say which network it is of; give a spec (--spec), or a map (--map)"),
+            (
+                "other side",
+                ("first.pt", "x.weights.h5"),
+                "does not say which network it is of; give a spec (--spec), or a map (--map)",
+            ),
             ("no map", ("first.pt", "x.weights.h5", "--map", "none.toml"), "none.toml"),
             ("folder", ("first.pt", "no/x.bin"), "cannot be written: No such file or directory"),
         ]

@@ -52,7 +52,7 @@ def as_legacy(path: Path, tensors: Sequence[Planned], metadata: Mapping[str, str
             group, names = file.create_group(layer), {each.name: f"{each.name}:0" for each in held}
             hdf5_names(group, hdf5.WEIGHTS, list(names.values()))
             found |= {each.name: _dataset(group, names[each.name], each) for each in held}
-        return found
+        return {each.name: found[each.name] for each in tensors}
 
     with _hdf5(path, written) as put:
         yield put
