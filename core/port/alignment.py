@@ -10,7 +10,7 @@ import numpy as np
 
 from .following import followed
 from .layer import BLOCK, CUSTOM, Step, Trace
-from .layouts import Array
+from .layouts import Array, inner
 from .mapping import WeightMapping
 from .roles import CHANCE, MOVING
 
@@ -26,6 +26,7 @@ FAMILIES = (
 )
 SEPARATORS = {"torch": ".", "keras": "/"}
 QKV = ("query", "key", "value")
+CELL = "_cell"
 DIGITS = 1e6  # numbers that agree to so many parts are taken for the same, to tell alike steps apart
 
 
@@ -73,13 +74,35 @@ def aligned(torch: Trace, keras: Trace, mapping: WeightMapping) -> list[Paired]:
     for ours, theirs in _segments(_increasing(fixed), free[0], free[1]):
         found += _by_order(torch.steps, keras.steps, ours, theirs)
     found += followed(torch.steps, keras.steps, found, free, score)
+    looped = _looped(torch.steps, keras.steps, fixed, held)
     pairs = [
         Paired(one, other, (i, j), held[0][i], (_arguments(i, one), _arguments(j, other)))
-        for i, j in sorted(set(found))
+        for i, j in sorted(set(found) - set(looped))
         for one, other in [(torch.steps[i], keras.steps[j])]
     ]
+    pairs += [pair for pair in looped.values() if pair is not None]
     covered = {name for i, _ in fixed for name in held[0][i]}
     return sorted([*pairs, *_spans(torch.steps, keras.steps, held, covered)], key=lambda pair: pair.places)
+
+
+def _looped(
+    torch: Sequence[Step], keras: Sequence[Step], fixed: Iterable[tuple[int, int]], held: list[list[frozenset[str]]]
+) -> dict[tuple[int, int], Paired | None]:
+    """The pairs of a recurrent cell that one side calls at every moment and a layer that the other calls once.
+
+    The cell's last call stands for all of them where its result lies as the layer's does, and cannot be replayed.
+    """
+    result: dict[tuple[int, int], Paired | None] = {}
+    for i, j in fixed:
+        cells = [steps[place].role.endswith(CELL) for steps, place in ((torch, i), (keras, j))]
+        if cells[0] == cells[1]:
+            continue
+        steps, place, weights = (torch, i, held[0]) if cells[0] else (keras, j, held[1])
+        last = max(k for k, step in enumerate(steps) if step.name == steps[place].name and weights[k] == weights[place])
+        one, other = (last, j) if cells[0] else (i, last)
+        fits = inner(torch[one].outputs[0], keras[other].outputs[0]) is not None
+        result[i, j] = Paired(torch[one], keras[other], (one, other), held[0][i], whole=False) if fits else None
+    return result
 
 
 def _arguments(place: int, step: Step) -> Sources:

@@ -146,9 +146,10 @@ class Search:
                 "its result differs in the models' own run, and agrees when only the tensors that flow in are the same"
             )
         else:
-            text = "its result differs, though all that it is given agrees" + self._unreplayed(index)
+            known = "though all that it is given agrees" if all(pair.sources) else "and it cannot be run by itself"
+            text = f"its result differs, {known}" + self._unreplayed(index)
         replaying = self.replaying(index)
-        why = causes.cause(replaying) if replaying.possible else spanning.cause(self.porting, index)
+        why = spanning.cause(self.porting, index) or (causes.cause(replaying) if replaying.possible else None)
         return Fault(pair.torch.name, pair.keras.name, pair.torch.role, _joined(why, text), index)
 
     def _unreplayed(self, index: int) -> str:

@@ -23,6 +23,7 @@ from .mapping import Match, WeightMapping
 from .roles import layout_of
 from .subject import Subject
 
+CLEARLY = 2  # times better than by the rule, if the inputs are to lie otherwise than it says
 CHANGE = 0.01  # by which part of their length the weights move in one training step
 
 
@@ -61,7 +62,8 @@ class Porting(Measured):
                 (ours[one.torch], theirs[one.keras]) for one in pairs if one.torch is not None and one.keras is not None
             ]
             misfits.append(sum(misfit(one, other) for one, other in both))
-        self.given.layouts = self.given.options[int(np.argmin(misfits))]
+        best = int(np.argmin(misfits))  # the rule's unless another is clearly better: of a wrong port none fits
+        self.given.layouts = self.given.options[best if misfits[best] * CLEARLY < misfits[0] else 0]
 
     def watch(self, torch_outputs: Hint, keras_outputs: Hint) -> None:
         """Run both once, and settle which step and which tensor of one is which of the other."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -19,20 +20,23 @@ from .layouts import usual
 from .mapping import Match
 from .porting import Porting, pieces_of
 from .replaying import Agreement
+from .roles import MOVING
 from .subject import Subject
 
+PASSING = MOVING | {BLOCK, CUSTOM}
 EXACT = 15.0
 
 
 def cause(porting: Porting, index: int) -> Cause | None:
     """Why the results of an attention and of the layers that stand for it differ, or None where nothing tells."""
-    if porting.pairs[index].whole:
+    pair = porting.pairs[index]
+    if pair.torch.role == pair.keras.role and pair.whole:
         return None
     slots = _slots(porting, index)
     if any(f"{part}.kernel" not in slots for part in (*QKV, "output")):
         return None
     span = Spanning(porting, index, slots)
-    return span.by_masks() or by_formula(span)
+    return span.by_masks() or span.by_parts() or by_formula(span)
 
 
 def _slots(porting: Porting, index: int) -> dict[str, tuple[Match, Slot]]:
@@ -107,6 +111,24 @@ class Spanning:
         text = f"the mask that {names[1]} is given {how} the one that {names[0]} is given, and both compute"
         return Cause(f"{text} {pair[0].name} (to {told(min(one.digits for one in pair))})", "masked", True)
 
+    def by_parts(self) -> Cause | None:
+        """Whether the one side's attention is the other's with the weights of two of its parts exchanged."""
+        own = [self.tensors(side) for side in SIDES]
+        results = [self.arrays(side)[1] for side in SIDES]
+        for place, names in ((0, labels(self)), (1, labels(self)[::-1])):
+            known = identified(self.steps[1 - place].inputs, results[1 - place], own[1 - place], needed(self))
+            for one, other in itertools.combinations(QKV, 2) if known else ():
+                turned = {one: other, other: one}
+                weights = {
+                    ".".join((turned.get(part, part), kind)): array
+                    for name, array in own[place].items()
+                    for part, _, kind in [name.partition(".")]
+                }
+                if pair := same(identified(self.steps[place].inputs, results[place], weights, needed(self)), known):
+                    text = f"{names[0]} has the weights of {names[1]}, but those of {one} and {other} swapped"
+                    return Cause(f"{text}: with these it is {pair[0].name} (to {told(pair[0].digits)})", "", True)
+        return None
+
     def _laid(self, side: str) -> tuple[Array, ...]:
         """The three inputs in Keras's layout."""
         if side == "keras":
@@ -133,7 +155,7 @@ class Spanning:
             return list(step.inputs[3:])
         steps = self.porting.traces[side].steps
         last = self.pair.places[list(SIDES).index(side)]
-        within = [one for one in steps[min(self._projections(side)) : last] if one.role not in (BLOCK, CUSTOM)]
+        within = [one for one in steps[min(self._projections(side)) : last] if one.role not in PASSING]
         found = {id(array): array for one in within for array in one.inputs if _hides(array)}
         return list(found.values())
 
