@@ -35,6 +35,11 @@ def cause(porting: Porting, index: int) -> Cause | None:
     slots = _slots(porting, index)
     if any(f"{part}.kernel" not in slots for part in (*QKV, "output")):
         return None
+    for own, side in enumerate(SIDES):
+        steps = porting.traces[side].steps[: pair.places[own] + 1]
+        called = {step.layer for step in steps[:-1] if step.inputs}
+        if steps[-1].role != "attention" and any(slots[f"{part}.kernel"][0].layers[own] not in called for part in QKV):
+            return None
     span = Spanning(porting, index, slots)
     return span.by_masks() or span.by_parts() or by_formula(span)
 
