@@ -19,6 +19,7 @@ from diglot.core.technique import Arrays
 from diglot.core.verdict import Verdict
 from diglot.keras_impl import backend as keras_backend
 from diglot.keras_impl.port.naming import named
+from diglot.keras_impl.precision import precision
 from diglot.torch_impl import backend as torch_backend
 from diglot.torch_impl.port.tensors import Tensors
 from torch import nn
@@ -256,9 +257,7 @@ class Double(unittest.TestCase):
     """A user's models in float64."""
 
     def setUp(self) -> None:
-        before = keras.config.floatx()
-        keras.config.set_floatx("float64")
-        self.addCleanup(keras.config.set_floatx, before)
+        self.enterContext(precision("float64"))
 
     def assert_equal(self, training: Training) -> None:
         worst = training.worst()
