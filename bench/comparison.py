@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -42,11 +43,11 @@ def one(case: str) -> str:
     import resource
 
     import numpy as np
-    import torchvision
 
     import diglot
-    import parity_tests.oracle  # noqa: F401 - which defines what torchvision lacks here
+    from parity_tests import oracle  # which defines what torchvision lacks here, so that it can be imported
 
+    torchvision = importlib.import_module(oracle.LIBRARY.ns)
     spec = diglot.spec("resnet50")
     torch_model = torchvision.models.resnet50().eval()
     keras_model = diglot.build(spec, "keras")

@@ -111,7 +111,9 @@ class Other(Files):
         self.assertIn("give a spec", self.sentence(diglot.pretrained_spec, self.folder, source="timm"))
         text = self.sentence(diglot.pretrained_spec, self.folder, source="hugingface")
         self.assertEqual(text, "there is no source 'hugingface'; did you mean 'huggingface'?")
-        self.assertIn("--spec", self.sentence(diglot.convert, self.folder, self.folder / "x.weights.h5"))
+        self.assertIn(
+            "is a folder and no file of", self.sentence(diglot.convert, self.folder, self.folder / "x.weights.h5")
+        )
         diglot.convert(self.folder, self.folder / "x.pt")  # PyTorch's weights as they are need no spec
 
 
