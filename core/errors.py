@@ -17,7 +17,8 @@ class DiglotError(Exception):
         # A path, or a name out of a file, may hold line breaks, what a terminal obeys, or no end.
         text = " ".join(super().__str__().splitlines())
         text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-        text = re.sub(r"\S{400,}", lambda word: f"{word[0][:150]}…{word[0][-150:]}", text)
+        if len(text) > LONGEST:
+            text = re.sub(r"\S{400,}", lambda word: f"{word[0][:150]}…{word[0][-150:]}", text)
         return text if len(text) <= LONGEST else f"{text[: LONGEST - 500]} … {text[-450:]}"
 
 
