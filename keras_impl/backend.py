@@ -34,7 +34,7 @@ from .steps import Steps, as_written
 from .techniques.dropout import Dropout
 
 STEPS: weakref.WeakKeyDictionary[keras.Model, tuple[Any, Steps]] = weakref.WeakKeyDictionary()
-LEARNERS: weakref.WeakKeyDictionary[keras.Model, tuple[int | None, Any]] = weakref.WeakKeyDictionary()
+LEARNER = "_learner"  # a model's own, which holds the model: kept where Keras tracks nothing, so that both can go
 
 
 def build(spec: Spec, dtype: str = "float32") -> keras.Model:
@@ -169,12 +169,13 @@ def learner(model: keras.Model, noise: Noise | None = None, training: Training |
 
         return SupervisedLearner(model, noise, training)
     key = None if noise is None else noise.seed
-    if model in LEARNERS and LEARNERS[model][0] == key:
-        LEARNERS[model][1].restart()
+    kept, found = vars(model).get(LEARNER, (None, None))
+    if found is not None and kept == key:
+        found.restart()
     else:
-        LEARNERS[model] = key, sibling(spec_of(model)).Learner(model, noise)
-    found: Learner = LEARNERS[model][1]
-    return found
+        found = sibling(spec_of(model)).Learner(model, noise)
+        vars(model)[LEARNER] = key, found
+    return found  # type: ignore[no-any-return]
 
 
 def replay(model: keras.Model, part: Part, inputs: Sequence[Any], cotangent: np.ndarray, noise: Noise | None) -> Arrays:

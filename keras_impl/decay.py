@@ -1,12 +1,17 @@
-"""What the native optimizers lack: L2 decay, and the whole gradient of an embedding."""
+"""What the native optimizers lack: L2 decay, the whole gradient of an embedding, and their numbers in float64."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import keras
+import numpy as np
 import tensorflow as tf
 
 from .exact import constant
+
+NUMBERS = ("beta_1", "beta_2", "epsilon", "momentum", "rho")
 
 
 class L2:
@@ -15,6 +20,10 @@ class L2:
     def __init__(self, *, l2: float = 0.0, **options: Any) -> None:
         super().__init__(**options)
         self.l2 = l2
+
+    def build(self, variables: Sequence[keras.Variable]) -> None:
+        in_float64(self, variables)
+        super().build(variables)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         # An embedding's gradient may hold several rows for one index, which must be added up before they are squared.
@@ -29,6 +38,14 @@ class L2:
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "l2": self.l2}
+
+
+def in_float64(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variable]) -> None:
+    """Let an optimizer of float64 weights count in float64: TensorFlow takes Python's numbers through float32."""
+    if any(variable.dtype == "float64" for variable in variables):
+        for name in NUMBERS:
+            if hasattr(optimizer, name):
+                setattr(optimizer, name, np.float64(getattr(optimizer, name)))
 
 
 def decays(spec: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import Any
 
 import keras
@@ -25,7 +24,7 @@ class Learner:
     def __init__(self, model: keras.Model, noise: Noise | None = None, training: Training | None = None) -> None:
         self.spec, self.noise = spec_of(model), noise
         self.training: Any = training or self.spec
-        self.model = weakref.proxy(model)  # the model's own graphs hold its learner
+        self.model = model
         self.optimizers: dict[str, keras.optimizers.Optimizer] = {}
         self.weights: dict[str, list[keras.Variable]] = {}
         self._graphs: dict[str, Any] = {}

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from ...core.technique import Arrays
@@ -47,12 +46,11 @@ def converted_epsilon(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
 
 
 def options(spec: Spec) -> dict[str, Any]:
-    # NumPy's numbers stay float64, where TensorFlow takes Python's through float32
     return {
         "learning_rate": spec.learning_rate,
-        "beta_1": np.float64(spec.beta_1),
-        "beta_2": np.float64(spec.beta_2),
-        "epsilon": np.float64(spec.epsilon),
+        "beta_1": spec.beta_1,
+        "beta_2": spec.beta_2,
+        "epsilon": spec.epsilon,
         "epsilon_convention": spec.epsilon_convention,
         "amsgrad": spec.amsgrad,
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from ...core.technique import Arrays
@@ -54,9 +53,9 @@ class RMSprop(L2, keras.optimizers.RMSprop):
 def build(spec: Spec, weights: list[keras.Variable]) -> keras.optimizers.RMSprop:
     optimizer = RMSprop(
         learning_rate=spec.learning_rate,
-        rho=np.float64(spec.rho),
-        epsilon=np.float64(spec.epsilon),
-        momentum=np.float64(spec.momentum),
+        rho=spec.rho,
+        epsilon=spec.epsilon,
+        momentum=spec.momentum,
         centered=spec.centered,
         epsilon_convention=spec.epsilon_convention,
         velocity=spec.velocity,

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from ...core.technique import Arrays
 from ...core.techniques.sgd import SGD as Spec
-from ..decay import L2, decays
+from ..decay import L2, decays, in_float64
 from ..exact import constant
 from ..tracing import trace_optimizer
 
@@ -38,11 +37,12 @@ class SGD(L2, keras.optimizers.SGD):
 
 
 def build(spec: Spec, weights: list[keras.Variable]) -> keras.optimizers.SGD:
-    options = {"learning_rate": spec.learning_rate, "momentum": np.float64(spec.momentum), "nesterov": spec.nesterov}
+    options = {"learning_rate": spec.learning_rate, "momentum": spec.momentum, "nesterov": spec.nesterov}
     if (spec.decay == "decoupled" or not spec.weight_decay) and (spec.velocity == "update" or not spec.momentum):
         optimizer = keras.optimizers.SGD(weight_decay=decays(spec)["weight_decay"], **options)
     else:
         optimizer = SGD(velocity=spec.velocity, **decays(spec), **options)
+    in_float64(optimizer, weights)
     optimizer.build(weights)
     return optimizer
 
