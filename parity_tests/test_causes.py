@@ -17,7 +17,7 @@ from diglot.core.noise import generator
 from diglot.core.port.causes import between, cause, reordered
 from diglot.core.port.layer import Step
 from diglot.core.port.numbers import related
-from diglot.core.port.replaying import Agreement
+from diglot.core.port.replaying import Agreement, Replaying
 from parameterized import parameterized
 
 Array = np.ndarray[Any, Any]
@@ -411,6 +411,48 @@ class Numbers(unittest.TestCase):
         one, other = draw(8, name="one"), draw(8, name="other")
         wanted = "Keras holds `bias_ih` alone, without `bias_hh`"
         self.assertEqual(related(one + other, one, {"bias_ih": one, "bias_hh": other}), wanted)
+
+
+class Replays(unittest.TestCase):
+    def test_a_tensor_that_is_given_twice_has_the_sum_of_both_gradients(self) -> None:
+        one, other = np.ones((2, 3)), np.zeros((2, 3))
+        step = Step("a", "custom", (one, other, one), (one,))
+
+        class Weighted:
+            def replay(self, step: Step, given: Any, cotangent: Any, training: bool) -> dict[str, Any]:
+                factors = {f"input {place}": place + 1.0 for place in range(3)}
+                return {"output": sum(given), **{name: factor * cotangent for name, factor in factors.items()}}
+
+        replaying = object.__new__(Replaying)
+        replaying.training = False
+        found = replaying._called(Weighted(), step, [2 * one, 3 * one], one)
+        self.assertEqual(sorted(found), ["input 0", "input 1", "output"])
+        for name, number in (("input 0", 1 + 3), ("input 1", 2), ("output", 2 + 3 + 2)):
+            np.testing.assert_array_equal(found[name], number * one)
+
+
+CODES = np.array([[3, 1, 4], [1, 5, 9], [2, 6, 5], [3, 5, 8]])
+
+
+class WholeNumbers(unittest.TestCase):
+    """Codes that reach a table, and not the ones that should."""
+
+    @parameterized.expand([
+        ("columns", CODES[:, 0], CODES[:, 2], "takes index 0 of axis 1 of `codes`, and Keras index 2 of axis 1"),
+        ("cut", CODES, CODES[:, :2], "PyTorch takes `codes` as it is, and Keras indices 0 to 1 of axis 1 of `codes`"),
+        ("offset", CODES, CODES + 1, "and Keras `codes` plus 1"),
+        ("bounded", np.minimum(CODES, 5), CODES, "PyTorch takes `codes` with all above 5 set to 5"),
+        ("reversed", CODES, CODES[:, ::-1], "and Keras `codes` with channels reversed"),
+        ("made", CODES * CODES, CODES * CODES - 2, "Keras takes what the other does minus 2"),
+        ("unknown", CODES, CODES * CODES, "PyTorch takes `codes` as it is, and Keras something else"),
+    ])  # fmt: skip
+    def test_says(self, name: str, torch: Array, keras: Array, text: str) -> None:
+        found = between({"weights": np.ones((4, 3)), "codes": CODES}, torch, keras)
+        self.assertIn(text, found.text if found else "nothing")
+
+    def test_nothing_is_claimed_of_chance(self) -> None:
+        numbers = np.random.default_rng(0).integers(0, 99, (2, 4, 3))
+        self.assertIsNone(between({"codes": CODES}, *numbers))
 
 
 if __name__ == "__main__":

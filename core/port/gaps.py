@@ -17,6 +17,7 @@ from ..formulas.masking import fills, masking
 from ..formulas.movements import movement
 from ..formulas.precisions import narrowed
 from ..formulas.reductions import reduction
+from .choosing import chosen, whole
 from .evidence import Array, Cause, told
 from .identifying import identified
 
@@ -53,6 +54,8 @@ def between(before: Mapping[str, Array], torch: Array, keras: Array) -> Cause | 
     `before` is in the order of execution, the latest last; all arrays are in Keras's layout.
     """
     torch, keras = np.asarray(torch), np.asarray(keras)
+    if torch.size and keras.size and whole(torch) and whole(keras):
+        return chosen(before, torch, keras)
     if not all(array.size and np.issubdtype(array.dtype, np.floating) for array in (torch, keras)):
         return None
     if np.squeeze(torch).shape == np.squeeze(keras).shape and torch.shape != keras.shape:

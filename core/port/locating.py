@@ -203,8 +203,8 @@ class Search:
         return {
             pair.label: pair.keras.outputs[0]
             for index, pair in enumerate(self.porting.pairs)
-            if not self.parted(index) and pair.keras.outputs[0].dtype.kind == "f"
-        } | {f"input {name}": array for name, array in self.porting.given.keras.items() if array.dtype.kind == "f"}
+            if not self.parted(index) and pair.keras.outputs[0].dtype.kind in "fiu"
+        } | {f"input {name}": array for name, array in self.porting.given.keras.items() if array.dtype.kind in "fiu"}
 
     def _lone(self, torch: Array | None, keras: Array | None) -> tuple[str, str]:
         """The first step without a partner on the way from what agrees to a tensor, on each side."""

@@ -25,17 +25,9 @@ from .subject import Subject, examine
 ROUNDED = "rounded"
 
 
-def transfer(
-    source: Any,
-    target: Any,
-    map: Any = None,
-    *,
-    inputs: Any = None,
-    torch_inputs: Any = None,
-    ignore: Sequence[str] = (),
-) -> WeightMapping:
-    """See diglot.transfer."""
-    found = carriage(source, target, map, inputs=inputs, torch_inputs=torch_inputs, ignore=ignore)
+def transfer(source: Any, target: Any, map: Any = None, **options: Any) -> WeightMapping:
+    """See diglot.transfer; `options` are those of `carriage`."""
+    found = carriage(source, target, map, **options)
     found.write()
     said = _rounded(found, {side_of(model): _side(side_of(model)).live(model) for model in (source, target)})
     before = [sentence for sentence in found.mapping.settled if ROUNDED not in sentence]

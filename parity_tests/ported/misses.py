@@ -1,5 +1,3 @@
 """What a diagnosis is known to miss: of which pair, whether the `layer` or the `cause`. See docs/diagnosis.md."""
 
-MISSES: dict[str, tuple[str, ...]] = {
-    "temporal: first step for the last": ("cause",),
-}
+MISSES: dict[str, tuple[str, ...]] = {}

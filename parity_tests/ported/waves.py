@@ -175,7 +175,7 @@ PAIRS = (
     TEMPORAL.but(
         "first step for the last",
         ":getitem#2|:__getitem__#2|linear|dense|:getitem#0|:get_item#0",
-        "step|slice|position|another tensor",
+        "last place|step|slice|position|another tensor",
         keras=lambda: TCN(first=True),
     ),
 )
