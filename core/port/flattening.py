@@ -216,7 +216,7 @@ def order(torch: Folded | None, keras: Folded | None) -> Order | None:
     batch, channels, *space = torch.shape
     names = SPACES[len(space)]
     moved = (batch, *space, channels) == keras.shape
-    if not moved or (torch.shape == keras.shape and torch.spatial is False):
+    if not moved or (torch.shape == keras.shape and torch.spatial is False) or _are_heads(torch, keras):
         return None
     ours = dict(enumerate(("batch", "channels", *names)))
     theirs = dict(enumerate(("batch", *names, "channels")))
@@ -226,6 +226,16 @@ def order(torch: Folded | None, keras: Folded | None) -> Order | None:
     if one == other or sorted(one) != sorted(other):
         return None
     return Order(one, other, {name: sizes[name] for name in one})
+
+
+def _are_heads(torch: Folded, keras: Folded) -> bool:
+    """Whether no map is folded but heads and their depth, which PyTorch has before and behind time, or as Keras has.
+
+    Where there are as many heads as a head is deep, sizes alone do not tell the two apart.
+    """
+    batch, second, third, *_ = torch.shape
+    swapped = (batch, third, second, *torch.shape[3:]) == keras.shape
+    return not torch.spatial and swapped and torch.axes == (1, 3) and keras.axes == (2, 3)
 
 
 def _folded(found: Array, flat: Array, spatial: bool | None) -> Folded | None:

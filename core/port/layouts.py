@@ -1,7 +1,8 @@
 """How one tensor lies in both frameworks: PyTorch's order of axes, and Keras's, which is the canonical one.
 
 A layout is a word: `same`; `channels`, where PyTorch has channels behind the batch and Keras has them last; `time`,
-where PyTorch has time before the batch. Other permutations are no layouts but mistakes. `flat` is a feature map that
+where PyTorch has time before the batch; `heads`, within a model only, where one side has heads before time and the
+other behind it. Other permutations are no layouts but mistakes. `flat` is a feature map that
 both have flattened, each in its own order: its sizes are `(channels, *space)`.
 """
 
@@ -42,6 +43,8 @@ class Layout:
             return np.moveaxis(array, 1, -1)
         if self.word == "time":
             return np.swapaxes(array, 0, 1)
+        if self.word == "heads":
+            return np.swapaxes(array, 1, 2)
         if self.word == "flat":
             split = array.reshape(*array.shape[:-1], *self.sizes)
             return np.moveaxis(split, array.ndim - 1, -1).reshape(array.shape)
@@ -57,6 +60,8 @@ class Layout:
             return np.moveaxis(array, -1, 1)
         if self.word == "time":
             return np.swapaxes(array, 0, 1)
+        if self.word == "heads":
+            return np.swapaxes(array, 1, 2)
         if self.word == "flat":
             channels, *space = self.sizes
             split = array.reshape(*array.shape[:-1], *space, channels)
@@ -66,7 +71,7 @@ class Layout:
 
 ALIKE = 1e6  # numbers that agree to so many parts are the same, however they lie
 LOW = -9999.0  # below it a score counts for nothing in a softmax
-SAME, CHANNELS, TIME = Layout(), Layout("channels"), Layout("time")
+SAME, CHANNELS, TIME, HEADS = Layout(), Layout("channels"), Layout("time"), Layout("heads")
 
 
 def layouts(torch: tuple[int, ...], keras: tuple[int, ...], maps: tuple[tuple[int, ...], ...] = ()) -> Iterator[Layout]:
@@ -124,6 +129,9 @@ def masked(array: Array) -> Array:
 def inner(torch: Array, keras: Array, maps: tuple[tuple[int, ...], ...] = (), preferred: str = "") -> Layout | None:
     """As `fitting`, of a tensor within the models, where one side may have axes of length one that the other lacks."""
     found = fitting(torch, keras, maps, preferred)
+    if torch.ndim == keras.ndim == 4 and torch.swapaxes(1, 2).shape == keras.shape:
+        if found is None or (not alike_in(found, torch, keras) and alike_in(HEADS, torch, keras)):
+            return HEADS
     if found is None and torch.ndim and keras.ndim and torch.shape[0] == keras.shape[0]:
         ours, theirs = bare(torch.shape), bare(keras.shape)
         found = fitting(torch.reshape(ours), keras.reshape(theirs), maps, preferred)
@@ -181,7 +189,8 @@ def fitting(torch: Array, keras: Array, maps: tuple[tuple[int, ...], ...] = (), 
 
 def alike_in(layout: Layout, torch: Array, keras: Array) -> bool:
     """Whether the numbers are the same in a layout."""
-    apart = float(np.max(np.abs(layout.to_keras(torch).astype(np.float64) - keras), initial=0))
+    with np.errstate(invalid="ignore", over="ignore"):
+        apart = float(np.max(np.abs(layout.to_keras(torch).astype(np.float64) - keras), initial=0))
     return apart * ALIKE <= float(np.max(np.abs(keras), initial=0))
 
 

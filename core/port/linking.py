@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from ..backend import SIDES
 from .alignment import Paired, alike
 from .layer import BLOCK, CUSTOM, Trace
-from .layouts import Array, inner
+from .layouts import Array, alike_in, inner
 from .roles import MOVING
 
-PASSING = MOVING | {"zero_pad", "pad", "crop"}
+PASSING = MOVING | {"zero_pad", "pad", "crop", "flip", "reverse"}
 PICKING = frozenset({"slice", "split", "stack"})  # where one side may pick other numbers
 CHAIN = 4  # steps at most that are looked behind
 
@@ -33,6 +33,7 @@ class Linking:
             ways = sorted(itertools.product(ours, theirs), key=lambda both: len(both[0][1]) + len(both[1][1]))
             fits = [both for both in ways if inner(self._at("torch", both[0][0]), self._at("keras", both[1][0]))]
             good = [both for both in fits if alike(self._at("torch", both[0][0]), self._at("keras", both[1][0]))]
+            good.sort(key=lambda both: not _same(self._at("torch", both[0][0]), self._at("keras", both[1][0])))
             for own, (side, (source, chain)) in enumerate(zip(SIDES, (good or fits or ways)[0], strict=True)):
                 held = list(pair.sources[own])
                 held[place] = source
@@ -91,3 +92,9 @@ class Linking:
 
     def _at(self, side: str, source: tuple[int, int]) -> Array:
         return self.traces[side].steps[source[0]].inputs[source[1]]
+
+
+def _same(torch: Array, keras: Array) -> bool:
+    """Whether two arrays hold the same numbers in the same order, in the layout that fits."""
+    layout = inner(torch, keras)
+    return layout is not None and torch.dtype.kind in "fiub" and alike_in(layout, torch, keras)

@@ -97,7 +97,7 @@ class _Matcher:
 
     def found(self) -> WeightMapping:
         aliases = {side: dict(subject.aliases) for side, subject in self.subjects.items()}
-        units = unpacked(self.layers, aliases, self._prints)
+        units = unpacked(self.layers, aliases, self._prints, self.traces, self.settled)
         for key in (_exact, _coarse):
             units = self._pair(units, key)
         units = {side: [loose for unit in found for loose in _loose(unit)] for side, found in units.items()}

@@ -20,6 +20,7 @@ from .layer import BLOCK, CUSTOM, Trace
 from .layouts import SAME, Array, Layout, alike_in, fitting, inner, masked, misfit, repeated
 from .linking import Linking
 from .mapping import Match, WeightMapping
+from .moving import moved
 from .roles import layout_of
 from .subject import Subject
 
@@ -149,8 +150,8 @@ class Porting(Measured):
         state = self.states[side]
         if move:
             coins = self.coins(side, throw)
-            state = floor.moved(state, coins, move)
-            batches = [floor.moved(batch, coins + 1000 * step, move) for step, batch in enumerate(batches)]
+            state = moved(state, coins, move, self.subjects[side].trains)
+            batches = [moved(batch, coins + 1000 * step, move) for step, batch in enumerate(batches)]
         self.subjects[side].write(state)
         try:
             return job(side, state, batches)

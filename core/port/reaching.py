@@ -46,6 +46,8 @@ def _parts(search: Search, index: int, factor: float) -> bool:
     replaying = Replaying(search.porting, index)
     if not replaying.possible or not all(array.dtype.kind == "f" for array in replaying.given):
         return False
+    if not search.agrees(index, False):  # by themselves they are not given what they are in their models
+        return False
     replaying.given = [array * factor for array in replaying.given]
     try:
         found = [item for item in replaying.compared() if item.name == "output"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import compare, floor
+from .. import compare
 from ..compare import Comparison
 from ..measured import Job, Measured
 from ..noise import generator
@@ -16,6 +16,7 @@ from ..verdict import Verdict
 from .alignment import Paired, distinct, first
 from .layer import Step
 from .layouts import SAME, Array, Layout, inner, masked
+from .moving import moved
 from .porting import Porting, pieces_of
 from .roles import layout_of
 from .subject import Subject
@@ -196,8 +197,8 @@ class Replaying(Measured):
         state = {name: array for name, array in self.porting.states[side].items() if name in names}
         if move:
             coins = self.coins(side, throw)
-            subject.write(floor.moved(state, coins, move))
-            batches = [floor.moved(batch, coins, move) for batch in batches]
+            subject.write(moved(state, coins, move, subject.trains))
+            batches = [moved(batch, coins, move, lambda name: True) for batch in batches]
         try:
             return job(side, state, batches)
         finally:

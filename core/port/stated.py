@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -12,9 +13,10 @@ from .fitting import fits
 from .layer import CUSTOM, Layer, Slot
 from .mapping import Match, WeightMapping
 from .piece import Piece
-from .units import divided, units
+from .units import LINEAR, divided, stretches, units
 
 Layers = Mapping[str, Sequence[Layer]]
+Sliced = tuple[Layer, dict[str, Slot]]
 NAMES = {"torch": "PyTorch", "keras": "Keras"}
 
 
@@ -57,7 +59,7 @@ def _explained(match: Match, layers: Layers, states: Mapping[str, Arrays]) -> li
     ours = [_slots(name, "torch", layers, states)]
     theirs = [_slots(other, "keras", layers, states) for other in others]
     if len(theirs) > 1:
-        ours = _divided(name, len(theirs), layers["torch"])
+        ours = _divided(name, [slots for _, slots in theirs], layers["torch"])
     found = []
     for (layer, slots), (layer2, slots2) in zip(ours, theirs, strict=True):
         both = {key: key for key in slots if key in slots2}
@@ -103,16 +105,32 @@ def _slots(name: str, side: str, layers: Layers, states: Mapping[str, Arrays]) -
     raise StateError(f"map names {name}, which no layer of the {NAMES[side]} model holds")
 
 
-def _divided(name: str, count: int, layers: Sequence[Layer]) -> list[tuple[Layer, dict[str, Slot]]]:
-    """The equal slices of a packed layer, or of one of its tensors."""
+def _divided(name: str, theirs: Sequence[Mapping[str, Slot]], layers: Sequence[Layer]) -> list[Sliced]:
+    """The slices of a packed layer, or of one of its tensors, in the sizes of their counterparts."""
+    count = len(theirs)
     for unit in units("torch", layers, {}, apart=False):
         slots = {
             key: slot for key, slot in unit.slots.items()
             if unit.layer.name == name or any(piece.tensor == name for piece in slot.pieces)
         }  # fmt: skip
-        if slots and all(slot.shape[-1] % count == 0 for slot in slots.values()) and unit.key[0] == "linear":
-            return [(part.layer, dict(part.slots)) for part in divided(replace(unit, slots=slots), count)]
-    raise StateError(f"map gives {name} {count} counterparts, but it is no dense layer of so many equal parts")
+        if not slots or unit.key[0] != LINEAR:
+            continue
+        packed = replace(unit, slots=slots)
+        inside, whole = unit.key[2:]
+        sizes = [_outputs(held, inside) for held in theirs]
+        if sum(sizes) == whole and len(set(sizes)) > 1:
+            return [(part.layer, dict(part.slots)) for part in stretches(packed, sizes)]
+        if whole % count == 0:
+            return [(part.layer, dict(part.slots)) for part in divided(packed, count)]
+    raise StateError(f"map gives {name} {count} counterparts, but it is no dense layer of so many parts")
+
+
+def _outputs(slots: Mapping[str, Slot], inside: int) -> int:
+    """How many outputs the counterpart of a slice has, by its kernel or its bias."""
+    kernel = next((slot for slot in slots.values() if len(slot.shape) > 1), None)
+    if kernel is not None and math.prod(kernel.shape) % inside == 0:
+        return math.prod(kernel.shape) // inside
+    return math.prod(next(iter(slots.values())).shape)
 
 
 def _known(name: str, side: str, states: Mapping[str, Arrays]) -> None:

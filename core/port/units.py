@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ..axes import parse, render
 from .fitting import relabelled, sizes_in
 from .layer import CUSTOM, Layer, Slot
-from .piece import Piece
+from .piece import Piece, words
 
 Key = tuple[Any, ...]
 LINEAR, DEPTHWISE, NORM = "linear", "depthwise", "norm"
@@ -55,7 +55,7 @@ def units(side: str, layers: Iterable[Layer], aliases: Mapping[str, str], apart:
                 key: replace(slot, pieces=tuple(_resolved(piece, aliases) for piece in slot.pieces))
                 for key, slot in slots.items()
             }
-            used = {(piece.tensor, piece.pick) for slot in resolved.values() for piece in slot.pieces}
+            used = {(piece.tensor, piece.pick, piece.span) for slot in resolved.values() for piece in slot.pieces}
             key = key_of(layer, resolved, label)
             found.append(Unit(side, name, layer, resolved, key, len(found), label, used <= held))
             held |= used
@@ -130,6 +130,32 @@ def divided(unit: Unit, count: int, heads: int = 0) -> list[Unit]:
         key = (kind, space, inside, size)
         found.append(replace(unit, name=f"{unit.name} {part}", slots=slots, key=key, label=("dense", part, False)))
     return found
+
+
+def stretches(unit: Unit, sizes: Sequence[int]) -> list[Unit]:
+    """The slices of a unit's outputs of these sizes, one after another, as units of their own.
+
+    None where the unit's outputs are several axes, or another slice's already.
+    """
+    slots = unit.slots.values()
+    if any(len(parse(slot.axes)[-1]) > 1 or any(piece.span or piece.pick for piece in slot.pieces) for slot in slots):
+        return []
+    kind, space, inside, outside = unit.key
+    found, start = [], 0
+    for index, size in enumerate(sizes):
+        cut = {name: _stretch(slot, start, start + size, outside) for name, slot in unit.slots.items()}
+        part = PROJECTIONS[index] if len(sizes) == len(PROJECTIONS) else f"slice {index}"
+        key = (kind, space, inside, size)
+        found.append(replace(unit, name=f"{unit.name} {part}", slots=cut, key=key, label=("dense", part, False)))
+        start += size
+    return found
+
+
+def _stretch(slot: Slot, start: int, stop: int, whole: int) -> Slot:
+    """A weight of some of the outputs, which are its last axis."""
+    (axis,) = parse(slot.axes)[-1]
+    pieces = tuple(replace(piece, span=(words(piece.axes).index(axis), start, stop, whole)) for piece in slot.pieces)
+    return replace(slot, shape=(*slot.shape[:-1], stop - start), pieces=pieces)
 
 
 def _cut(axes: list[tuple[str, int]], wanted: list[tuple[str, int]]) -> tuple[dict[str, str], dict[str, int]] | None:
