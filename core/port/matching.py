@@ -17,6 +17,7 @@ from .laying import Laying
 from .mapping import Match, WeightMapping
 from .packing import unpacked
 from .pairing import Pair, Pairing
+from .piece import Piece
 from .stated import stated
 from .units import Key, Unit, coarse
 from .unmatched import NAMES, ambiguous, unmatched
@@ -203,25 +204,32 @@ class _Matcher:
 
     def _complain(self, left: dict[str, list[Unit]]) -> None:
         """Refuse what is left over, but for tensors that another layer holds too and for constants of a class's own."""
-        matched = {side: {one.tensor for found in self.matches for one in getattr(found, side)} for side in NAMES}
+        matched = {side: {_place(one) for found in self.matches for one in getattr(found, side)} for side in NAMES}
+        tensors = {side: {place[0] for place in places} for side, places in matched.items()}
         lost: dict[str, list[tuple[Unit, Slot]]] = {side: [] for side in NAMES}
         for side, found in left.items():
             for unit in found:
                 for slot in unit.slots.values():
-                    tensors = {piece.tensor for piece in slot.pieces}
+                    held = {piece.tensor for piece in slot.pieces}
                     if unit.layer.role == CUSTOM and not slot.trainable:
                         self.settled.append(
-                            f"{', '.join(sorted(tensors))} is a constant that {NAMES[side]} holds alone; it stays"
+                            f"{', '.join(sorted(held))} is a constant that {NAMES[side]} holds alone; it stays"
                         )
-                        self.ignored[side] |= tensors
-                    elif not (unit.tied and tensors <= matched[side]):
+                        self.ignored[side] |= held
+                    elif (
+                        not (unit.tied and held <= tensors[side]) and not set(map(_place, slot.pieces)) <= matched[side]
+                    ):
                         lost[side].append((unit, slot))
         if any(lost.values()):
             raise unmatched(lost, self.layers, self._shapes())
 
 
 def _places(match: Match) -> list[tuple[object, ...]]:
-    return [(piece.tensor, piece.pick, piece.span) for piece in (*match.torch, *match.keras)]
+    return [_place(piece) for piece in (*match.torch, *match.keras)]
+
+
+def _place(piece: Piece) -> tuple[str, object, object]:
+    return piece.tensor, piece.pick, piece.span
 
 
 def _exact(unit: Unit) -> Key:

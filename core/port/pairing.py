@@ -73,7 +73,12 @@ class Pairing:
                 self.pairs.append(Pair(one, found[0], "content"))
 
     def _by_place(self) -> None:
-        classes = _classes(*self.left(), lambda unit: unit.key)
+        classes = []
+        for ours, theirs in _classes(*self.left(), lambda unit: unit.key):
+            both = ours, theirs
+            if len(ours) != len(theirs):
+                both = _once(ours, self.torch), _once(theirs, self.keras)
+            classes.append(both)
         self._place([both for both in classes if len(both[0]) == len(both[1])], "order")
 
     def _place(self, classes: Sequence[tuple[list[Unit], list[Unit]]], how: str) -> None:
@@ -130,6 +135,9 @@ class Pairing:
                 self._settle(one, other, how)
             return
         if self.torch.parallel(torch) and self.keras.parallel(keras) and how != "content":
+            if groups := self._by_activation(torch, keras):
+                self._pair([one[0] for one, _ in groups], [other[0] for _, other in groups], how, "their activations")
+                return
             self.open.append((torch, keras))
             return
         if not self.traced and how != "content" and not self._same_sequence():
@@ -161,6 +169,14 @@ class Pairing:
         fine = {**self.torch.colours(FAR, {}, fine=True), **self.keras.colours(FAR, {}, fine=True)}
         return _balanced(torch, keras, fine.__getitem__) or []
 
+    def _by_activation(self, torch: list[Unit], keras: list[Unit]) -> list[tuple[list[Unit], list[Unit]]]:
+        """Units one by one, each of which alone is followed by an activation of its kind on both sides."""
+        found = [wiring.activations.get(unit, "") for wiring, units in ((self.torch, torch), (self.keras, keras))
+                 for unit in units]  # fmt: skip
+        kinds = dict(zip((*torch, *keras), found, strict=True))
+        groups = _balanced(torch, keras, kinds.__getitem__) or []
+        return groups if len(groups) == len(torch) else []
+
     def _pair(self, torch: Sequence[Unit], keras: Sequence[Unit], how: str, reason: str) -> None:
         self.pairs.extend(Pair(one, other, how) for one, other in zip(torch, keras, strict=True))
         if len(torch) > 1:
@@ -184,6 +200,14 @@ def _classes(
         for unit in units:
             found.setdefault(key(unit), ([], []))[side].append(unit)
     return [both for both in found.values() if both[0] and both[1]]
+
+
+def _once(units: Sequence[Unit], wiring: Wiring) -> list[Unit]:
+    """The units without those that hold another's tensors: of several, the one that a run calls."""
+    found: dict[Hashable, Unit] = {}
+    for unit in sorted(units, key=lambda unit: unit not in wiring.calls):
+        found.setdefault(tuple((piece.tensor, piece.pick, piece.span) for piece in unit.main().pieces), unit)
+    return [unit for unit in units if unit in found.values()]
 
 
 def _balanced(

@@ -36,7 +36,8 @@ class Wiring:
 
     `before` and `after` are each unit's nearest ones, and `roots` those of the inputs that reach it directly. `depth`
     counts the units on the longest way from an input, and `turn` is the place in the order of execution. `ports` are
-    the places in functions and among the outputs at which a unit's result ends up, where the places are not alike.
+    the places in functions and among the outputs at which a unit's result ends up, where the places are not alike, and
+    `activations` the first one that each unit's result goes into.
 
     Without a trace all is in the order in which the model holds its layers, each behind the one before.
     """
@@ -47,6 +48,7 @@ class Wiring:
         self.after: dict[Unit, set[Unit]] = {unit: set() for unit in units}
         self.roots: dict[Unit, frozenset[int]] = {unit: frozenset() for unit in units}
         self.ports: dict[Unit, set[tuple[str, int]]] = {unit: set() for unit in units}
+        self.activations: dict[Unit, str] = {}
         self.fed: dict[Unit, int] = {}
         self.turn: dict[Unit, int] = {}
         self.depth: dict[Unit, int] = {}
@@ -111,7 +113,9 @@ class Wiring:
                     for unit in self._origins.get(id(array), ()):
                         self.ports[unit].add((step.role, place))
             elif step.role in ACTIVATIONS and len(mine := self._origins.get(id(step.inputs[0]), ())) == 1:
-                self.ports[next(iter(mine))].add(("activation", 0))
+                unit = next(iter(mine))
+                self.ports[unit].add(("activation", 0))
+                self.activations.setdefault(unit, step.role)
             if turn in called:
                 self._call(step, turn, called[turn])
             elif step.role not in (BLOCK, CUSTOM):
