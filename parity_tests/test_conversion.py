@@ -18,7 +18,7 @@ import h5py
 import keras
 import numpy as np
 import torch
-from diglot.core.files import containers, digest, forms, planned, writing
+from diglot.core.files import containers, digest, forms, planned, streaming, writing
 from diglot.core.port import mapfile
 from diglot.core.port.mapping import Match, WeightMapping
 from diglot.core.port.piece import Piece
@@ -281,7 +281,7 @@ class OwnModels(InFolder):
         kept = tuple(each for each in self.map.matches if each.name in tensors)
         torch.save(tensors, self.folder / "large.pt")
         for size in (1 << 10, 40_000, 1 << 25):
-            with mock.patch.object(planned, "SLAB", size), mock.patch.object(writing, "SLAB", size):
+            with mock.patch.object(planned, "SLAB", size), mock.patch.object(streaming, "SLAB", size):
                 diglot.convert(self.folder / "large.pt", self.folder / "large.weights.h5", map=WeightMapping(kept))
                 diglot.convert(self.folder / "large.weights.h5", self.folder / "back.pt", map=WeightMapping(kept))
             found = torch.load(self.folder / "back.pt", weights_only=True)
@@ -482,7 +482,7 @@ class Whole(InFolder):
             for name, each in held.tensors.items()
         ]
         path = self.folder / "first.weights.h5"
-        writing.write(writing.Files((writing.File(path, "weights.h5", tuple(tensors)),)), [held])
+        writing.write(writing.Files((planned.File(path, "weights.h5", tuple(tensors)),)), [held])
         return path
 
     @parameterized.expand([(signal.SIGINT, 130), (signal.SIGTERM, 143)])

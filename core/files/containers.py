@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
+import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +19,42 @@ from . import hdf5, pickled, safetensors, torch_file
 from .planned import Planned
 from .stored import CODES
 
-Put = Callable[[int, Any], None]  # the number of the tensor, and the next of its bytes
 OPAQUE = {"BF16": "V2", "BOOL": "?"}
 ALIGNED = 64
 LONG = 1 << 31
+AT_ONCE = 1 << 20  # bytes; for more the system takes pages so large that it has none ready
+
+
+@dataclass(frozen=True)
+class Sink:
+    """Takes the bytes of tensors: the number of the tensor, which of its bytes is the first, and the bytes.
+
+    Where it takes them `anywhere`, they come in any order and from any thread; otherwise one behind the other.
+    """
+
+    put: Callable[[int, int, Any], None]
+    anywhere: bool
 
 
 @contextlib.contextmanager
-def as_safetensors(path: Path, tensors: Sequence[Planned], metadata: Mapping[str, str]) -> Iterator[Put]:
+def as_safetensors(path: Path, tensors: Sequence[Planned], metadata: Mapping[str, str]) -> Iterator[Sink]:
     """A safetensors file."""
+    head = safetensors.header([(each.name, each.code, each.shape) for each in tensors], metadata)
+    ends = itertools.accumulate((each.nbytes for each in tensors), initial=len(head))
     with path.open("r+b", buffering=0) as file:  # not truncated: ext4 would write all of it out when it is closed
-        file.write(safetensors.header([(each.name, each.code, each.shape) for each in tensors], metadata))
-        yield lambda number, block: _whole(file, block)
+        _whole(file, head)
+        yield _placed(file, list(ends))
 
 
 @contextlib.contextmanager
-def as_hdf5(path: Path, tensors: Sequence[Planned], metadata: Mapping[str, str]) -> Iterator[Put]:
+def as_hdf5(path: Path, tensors: Sequence[Planned], metadata: Mapping[str, str]) -> Iterator[Sink]:
     """A `.weights.h5` of Keras 3: names are the paths of datasets."""
-    with _hdf5(path, lambda file: {each.name: _dataset(file, each.name, each) for each in tensors}) as put:
-        yield put
+    with _hdf5(path, lambda file: {each.name: _dataset(file, each.name, each) for each in tensors}) as sink:
+        yield sink
 
 
 @contextlib.contextmanager
-def as_legacy(path: Path, tensors: Sequence[Planned], metadata: Mapping[str, str]) -> Iterator[Put]:
+def as_legacy(path: Path, tensors: Sequence[Planned], metadata: Mapping[str, str]) -> Iterator[Sink]:
     """A legacy `.h5`: a group per layer, by whose order Keras loads, and the names in attributes."""
 
     def written(file: Any) -> dict[str, Any]:
@@ -54,12 +70,12 @@ def as_legacy(path: Path, tensors: Sequence[Planned], metadata: Mapping[str, str
             found |= {each.name: _dataset(group, names[each.name], each) for each in held}
         return {each.name: found[each.name] for each in tensors}
 
-    with _hdf5(path, written) as put:
-        yield put
+    with _hdf5(path, written) as sink:
+        yield sink
 
 
 @contextlib.contextmanager
-def as_torch(path: Path, tensors: Sequence[Planned], metadata: Mapping[str, str]) -> Iterator[Put]:
+def as_torch(path: Path, tensors: Sequence[Planned], metadata: Mapping[str, str]) -> Iterator[Sink]:
     """What `torch.save` makes of a state_dict, its storages aligned so that `torch.load` can map them."""
     for each in tensors:
         if each.code not in pickled.STORAGES.values():
@@ -73,7 +89,7 @@ def as_torch(path: Path, tensors: Sequence[Planned], metadata: Mapping[str, str]
         _member(archive, "archive/byteorder", b"little")
         with contextlib.ExitStack() as stack:
 
-            def put(number: int, block: Any) -> None:
+            def put(number: int, begin: int, block: Any) -> None:
                 if number not in begun:
                     stack.close()
                     large = tensors[number].nbytes >= LONG
@@ -81,11 +97,11 @@ def as_torch(path: Path, tensors: Sequence[Planned], metadata: Mapping[str, str]
                     begun[number] = stack.enter_context(archive.open(info, "w", force_zip64=large))
                 begun[number].write(block)
 
-            yield put
+            yield Sink(put, anywhere=False)
         _member(archive, "archive/version", b"3\n")
 
 
-Container = Callable[[Path, Sequence[Planned], Mapping[str, str]], contextlib.AbstractContextManager[Put]]
+Container = Callable[[Path, Sequence[Planned], Mapping[str, str]], contextlib.AbstractContextManager[Sink]]
 CONTAINERS: dict[str, Container] = {
     safetensors.FORM: as_safetensors, torch_file.FORM: as_torch, hdf5.FORM: as_hdf5, hdf5.LEGACY: as_legacy,
 }  # fmt: skip
@@ -106,7 +122,7 @@ def _whole(file: Any, block: Any) -> None:
 
 
 @contextlib.contextmanager
-def _hdf5(path: Path, written: Callable[[Any], dict[str, Any]]) -> Iterator[Put]:
+def _hdf5(path: Path, written: Callable[[Any], dict[str, Any]]) -> Iterator[Sink]:
     """HDF5 with room for each dataset, into which the numbers are then written past the library."""
     import h5py  # type: ignore[import-untyped]
 
@@ -115,16 +131,24 @@ def _hdf5(path: Path, written: Callable[[Any], dict[str, Any]]) -> Iterator[Put]
             offsets = [dataset.id.get_offset() for dataset in written(file).values()]
     except (ValueError, RuntimeError, TypeError) as error:  # a name that HDF5 does not take
         raise CheckpointError(f"these weights cannot be written as HDF5: {error}") from error
-    at: dict[int, int] = {}
     with path.open("r+b", buffering=0) as target:
+        yield _placed(target, offsets)
 
-        def put(number: int, block: Any) -> None:
-            begin = at.get(number, offsets[number])
-            target.seek(begin)
-            _whole(target, block)
-            at[number] = begin + len(block)
 
-        yield put
+def _placed(file: Any, offsets: Sequence[int | None]) -> Sink:
+    """Each tensor at its place in a file, which the system lets one thread at a time write into."""
+    lock = threading.Lock()
+
+    def put(number: int, begin: int, block: Any) -> None:
+        place = offsets[number]
+        if place is None:  # a tensor without numbers
+            return
+        for at in range(0, len(block), AT_ONCE):
+            with lock:
+                file.seek(place + begin + at)
+                _whole(file, block[at : at + AT_ONCE])
+
+    return Sink(put, anywhere=True)
 
 
 def _dataset(group: Any, path: str, planned: Planned) -> Any:

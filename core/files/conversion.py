@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..spec import Spec
-from . import writing
-from .planned import Planned
+from . import streaming, writing
+from .planned import File, Planned
 from .stored import Held
 
-Tell = writing.Tell
+Tell = streaming.Tell
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Conversion:
 
     def check(self, force: bool) -> None:
         """Raises CheckpointError where a file is in the way, or where there is no room."""
-        writing.check(self.files or writing.Files((writing.File(self.path, "", ()),)), force)
+        writing.check(self.files or writing.Files((File(self.path, "", ()),)), force)
 
     def write(self, tell: Tell | None = None) -> list[str]:
         """Write, complete or not at all, and return the names of the tensors that hold NaN."""

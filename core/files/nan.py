@@ -17,9 +17,8 @@ def among(block: NDArray[Any], code: str) -> bool:
     """Whether there is a NaN in bytes that are numbers of a code."""
     if code in ("F32", "F64"):
         held = block.view(CODES[code])
-        with np.errstate(all="ignore"):
-            total = np.add.reduce(held)  # which is finite unless a number is not, or many are huge
-        return bool(not np.isfinite(total) and np.isnan(held).any())
+        with np.errstate(invalid="ignore"):
+            return bool(np.isnan(np.maximum.reduce(held)))  # which is NaN where a number is
     if code in INFINITE:
         bits = block.view("u1" if code.startswith("F8") else "<u2")
         return bool(((bits & UNSIGNED[code]) > INFINITE[code]).any())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from .layering import lay
 from .stored import CODES
 
 Array = NDArray[Any]
-SLAB = 1 << 24  # bytes that are laid out together, while those before them are written
+SLAB = 1 << 22  # bytes that are laid out and written together: so few that they are still in a cache then
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +49,21 @@ class Planned:
         else:
             whole = self.plain()
         yield from _parts(whole)
+
+
+@dataclass(frozen=True)
+class File:
+    """One file to write: where, in which form, and what is in it."""
+
+    path: Path
+    form: str
+    tensors: tuple[Planned, ...]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes its tensors have."""
+        return sum(each.nbytes for each in self.tensors)
 
 
 def laid(slab: Array, memory: Array) -> Array:

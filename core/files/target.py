@@ -9,8 +9,8 @@ from pathlib import Path
 from ..errors import CheckpointError, SpecError
 from . import hdf5, sharded
 from .forms import SUFFIXES, suffix_of
-from .planned import Planned
-from .writing import File, Files, indexed
+from .planned import File, Planned
+from .writing import Files, indexed
 
 UNITS = {"": 1, "B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4,
          "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}  # fmt: skip

@@ -5,44 +5,21 @@ Nothing is forced through to the disk: the system writes it when it likes to, as
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import json
-import mmap
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from ..errors import CheckpointError, DiglotError
-from . import digest, hdf5, nan
-from .containers import CONTAINERS, size_beside
-from .forms import READERS
-from .planned import SLAB, Array, Planned, laid
+from . import streaming
+from .containers import size_beside
+from .planned import File
 from .stored import Held
-
-THREADS = 4
-Tell = Callable[[str, int], None]  # the tensor, and how many of its bytes are done
-
-
-@dataclass(frozen=True)
-class File:
-    """One file to write: where, in which form, and what is in it."""
-
-    path: Path
-    form: str
-    tensors: tuple[Planned, ...]
-    metadata: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def nbytes(self) -> int:
-        """How many bytes its tensors have."""
-        return sum(each.nbytes for each in self.tensors)
+from .streaming import Tell
 
 
 @dataclass(frozen=True)
@@ -94,8 +71,9 @@ def write(target: Files, sources: Sequence[Held], tell: Tell | None = None) -> l
     with _beside(target.paths) as beside:
         for file in target.files:
             with _told(file.path):
-                marks = _stream(beside[file.path], file, sources, spoiled, tell)
-                _read_back(beside[file.path], file, marks)
+                marks, bad = streaming.stream(beside[file.path], file, sources, tell)
+                streaming.read_back(beside[file.path], file, marks)
+                spoiled.extend(bad)
         if target.index:
             with _told(target.index[0]):
                 beside[target.index[0]].write_text(target.index[1], encoding="utf-8")
@@ -106,100 +84,6 @@ def indexed(files: Sequence[File], listed: Mapping[str, object]) -> str:
     """An index of shards as JSON."""
     size = sum(file.nbytes for file in files)
     return json.dumps({"metadata": {"total_size": size}, "weight_map": dict(listed)}, indent=2) + "\n"
-
-
-def _stream(
-    path: Path, file: File, sources: Sequence[Held], spoiled: list[str], tell: Tell | None
-) -> list[list[tuple[int, int]]]:
-    """Write a file, and return the length and the checksum of every slab of every tensor.
-
-    Slabs are laid out by several threads, and written in their order by this one.
-    """
-    threads = _threads()
-    free = [np.frombuffer(mmap.mmap(-1, SLAB), np.uint8) for _ in range(threads + 1)]  # given back when it is free
-    marks: list[list[tuple[int, int]]] = [[] for _ in file.tensors]
-    waiting: collections.deque[tuple[int, Future[tuple[Array, int, bool]], Array]] = collections.deque()
-    bad: dict[str, None] = {}
-
-    with CONTAINERS[file.form](path, file.tensors, file.metadata) as put, ThreadPoolExecutor(threads) as pool:
-
-        def written() -> None:
-            number, future, memory = waiting.popleft()
-            data, mark, spoilt = future.result()
-            for block in digest.blocks(data) if len(data) else [data]:
-                put(number, block)
-            free.append(memory)
-            marks[number].append((len(data), mark))
-            if spoilt:
-                bad[file.tensors[number].name] = None
-            if tell is not None:
-                tell(file.tensors[number].name, len(data))
-
-        read = 0
-        for number, each in enumerate(file.tensors):
-            for slab in each.slabs():
-                if not free:
-                    written()
-                memory = free.pop()
-                waiting.append((number, pool.submit(_prepared, slab, each.code, memory), memory))
-            read += each.nbytes
-            if read >= SLAB:
-                read = _forgotten(sources)
-        while waiting:
-            written()
-    for each, found in zip(file.tensors, marks, strict=True):
-        if sum(length for length, _ in found) != each.nbytes:
-            raise CheckpointError(f"{each.name} has another size than was planned; {file.path} was not written")
-    spoiled.extend(bad)
-    return marks
-
-
-def _prepared(slab: Array, code: str, memory: Array) -> tuple[Array, int, bool]:
-    """The bytes of a slab, their checksum, and whether there is a NaN among them."""
-    data, mark, spoilt = laid(slab, memory), 0, False
-    for block in digest.blocks(data):
-        mark = digest.folded(block, mark)
-        spoilt = spoilt or nan.among(block, code)
-    return data, mark, spoilt
-
-
-def _threads() -> int:
-    """How many threads lay out slabs: as many as there are processors for this process, and at most four."""
-    known = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(THREADS, known)
-
-
-def _forgotten(sources: Sequence[Held]) -> int:
-    for source in sources:
-        source.forget()
-    return 0
-
-
-def _read_back(path: Path, file: File, marks: Sequence[Sequence[tuple[int, int]]]) -> None:
-    held = hdf5.read(path, own=True) if file.form in (hdf5.FORM, hdf5.LEGACY) else READERS[file.form](path)
-    wanted = {each.name: (each.code, each.shape) for each in file.tensors}
-    found = {name: (tensor.code, tensor.shape) for name, tensor in held.tensors.items()}
-    if wanted != found:
-        raise CheckpointError(f"{file.path} was not written: read back, it has other tensors than were written")
-
-    def same(item: tuple[Planned, Sequence[tuple[int, int]]]) -> str:
-        each, slabs = item
-        data, begin, right = held.tensors[each.name].flat(), 0, True
-        for length, mark in slabs:
-            right = right and digest.digest(data[begin : begin + length]) == mark
-            begin += length
-            if length >= digest.BLOCK:
-                held.forget()
-        return "" if right else each.name
-
-    with ThreadPoolExecutor(_threads()) as readers:
-        read = 0
-        for each, wrong in zip(file.tensors, readers.map(same, zip(file.tensors, marks, strict=True)), strict=True):
-            if wrong:
-                raise CheckpointError(f"{file.path} was not written: read back, {wrong} is another; look at the disk")
-            read += each.nbytes
-            if read >= SLAB:
-                read = _forgotten([held])
 
 
 @contextlib.contextmanager
