@@ -10,6 +10,7 @@ import numpy as np
 from .found import Array, Found, axes_names, axis_name, digits, sample
 
 ROUNDING = 1e-4
+FARTHEST = 8  # places by which a roll is tried
 
 
 def movement(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Array]) -> Iterator[Found]:
@@ -54,6 +55,7 @@ def _moved(x: Array, y: Array) -> Iterator[tuple[str, str, Array]]:
             yield "its input reshaped", "{0} reshaped", x.reshape(y.shape)
         yield from _shuffled(x, y.shape)
         return
+    yield from _rolled(x)
     for axis in range(x.ndim):
         name, size = axis_name(axis, x.ndim), x.shape[axis]
         if size < 2:
@@ -72,6 +74,15 @@ def _moved(x: Array, y: Array) -> Iterator[tuple[str, str, Array]]:
             for order in itertools.permutations(range(3)):
                 told = f"with the thirds of {name} in the order {', '.join(str(part + 1) for part in order)}"
                 yield f"its input {told}", f"{{0}} {told}", np.concatenate([thirds[part] for part in order], axis)
+
+
+def _rolled(x: Array) -> Iterator[tuple[str, str, Array]]:
+    """Rolled around along an axis, or as far along two axes that are neighbours, as a shifted window is."""
+    for axes in [*((axis,) for axis in range(1, x.ndim)), *((axis, axis + 1) for axis in range(1, x.ndim - 1))]:
+        longest = min(x.shape[axis] for axis in axes) // 2
+        for places in [sign * count for count in range(1, min(longest, FARTHEST) + 1) for sign in (1, -1)]:
+            told = f"rolled by {places} along {axes_names(axes, x.ndim)}"
+            yield f"its input {told}", f"{{0}} {told}", np.roll(x, (places,) * len(axes), axes)
 
 
 def _shuffled(x: Array, wanted: tuple[int, ...]) -> Iterator[tuple[str, str, Array]]:

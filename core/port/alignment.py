@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .following import followed
+from ..technique import Arrays
+from .apart import of_weights
+from .following import certain, followed
 from .layer import BLOCK, CUSTOM, Step, Trace
 from .layouts import Array, inner
 from .mapping import WeightMapping
@@ -23,10 +25,12 @@ FAMILIES = (
     frozenset({"max_pool", "average_pool"}),
     frozenset({"global_max_pool", "global_average_pool", "mean", "sum"}),
     frozenset({"add", "subtract", "multiply", "divide"}),
+    frozenset({"zero_pad", "pad"}),
 )
 SEPARATORS = {"torch": ".", "keras": "/"}
 QKV = ("query", "key", "value")
 CELL = "_cell"
+ALIKE = 16.0  # a pair that gives the same numbers goes before several that only do the same
 DIGITS = 1e6  # numbers that agree to so many parts are taken for the same, to tell alike steps apart
 
 
@@ -59,19 +63,23 @@ class Paired:
         return self.torch.name if self.torch.name == self.keras.name else f"{self.torch.name} | {self.keras.name}"
 
 
-def aligned(torch: Trace, keras: Trace, mapping: WeightMapping) -> list[Paired]:
-    """The pairs of steps, in PyTorch's order. What moves numbers about has no part in it."""
+def aligned(torch: Trace, keras: Trace, mapping: WeightMapping, states: Mapping[str, Arrays]) -> list[Paired]:
+    """The pairs of steps, in PyTorch's order. What moves numbers about or works on weights alone has no part in it."""
+    runs = torch.steps, keras.steps
     held = [_weights(torch.steps, mapping, 0), _weights(keras.steps, mapping, 1)]
     fixed = _by_weights(torch.steps, keras.steps, *held)
-    inside = [
-        _inside(steps, [pair[side] for pair in fixed], side) for side, steps in enumerate((torch.steps, keras.steps))
-    ]
+    closed = [pair for pair in fixed if not all(_open(steps, i) for steps, i in zip(runs, pair, strict=True))]
+    inside = [_inside(steps, [pair[side] for pair in closed], side) for side, steps in enumerate(runs)]
+    for side, (steps, name) in enumerate(zip(runs, SEPARATORS, strict=True)):
+        inside[side] |= of_weights(steps, states[name].values())
     free = [
         [i for i, step in enumerate(steps) if i not in inside[side] and not held[side][i] and _counts(step)]
-        for side, steps in enumerate((torch.steps, keras.steps))
+        for side, steps in enumerate(runs)
     ]
-    found = list(fixed)
-    for ours, theirs in _segments(_increasing(fixed), free[0], free[1]):
+    found = [*fixed, *certain(torch.steps, keras.steps, fixed, free, alike)]
+    taken = [{pair[side] for pair in found} for side in (0, 1)]
+    free = [[i for i in places if i not in taken[side]] for side, places in enumerate(free)]
+    for ours, theirs in _segments(_increasing(found), free[0], free[1]):
         found += _by_order(torch.steps, keras.steps, ours, theirs)
     found += followed(torch.steps, keras.steps, found, free, score)
     looped = _looped(torch.steps, keras.steps, fixed, held)
@@ -212,7 +220,7 @@ def _by_weights(
             continue
         leaves = [[i for i in one if torch[i].role != BLOCK], [i for i in other if keras[i].role != BLOCK]]
         if leaves[0] and leaves[1]:
-            one, other = _innermost(torch, leaves[0]), _innermost(keras, leaves[1])
+            one, other = _alike_in_depth((torch, leaves[0]), (keras, leaves[1]))
         else:
             one, other = _outermost(torch, one), _outermost(keras, other)
         pairs = list(zip(one, other, strict=False))
@@ -220,6 +228,15 @@ def _by_weights(
         if pairs:
             covered |= weights
     return found
+
+
+def _alike_in_depth(*sides: tuple[Sequence[Step], list[int]]) -> tuple[list[int], list[int]]:
+    """The innermost calls on both sides, or both sides' own classes where one side has nothing else."""
+    classes = [[i for i in places if steps[i].role == CUSTOM] for steps, places in sides]
+    if all(classes) and any(len(own) == len(places) for own, (_, places) in zip(classes, sides, strict=True)):
+        sides = tuple((steps, own) for (steps, _), own in zip(sides, classes, strict=True))
+    one, other = (_innermost(steps, places) for steps, places in sides)
+    return one, other
 
 
 def _innermost(steps: Sequence[Step], places: list[int]) -> list[int]:
@@ -232,6 +249,14 @@ def _innermost(steps: Sequence[Step], places: list[int]) -> list[int]:
 def _outermost(steps: Sequence[Step], places: list[int]) -> list[int]:
     name = min((steps[i].name for i in places), key=len)
     return [i for i in places if steps[i].name == name]
+
+
+def _open(steps: Sequence[Step], place: int) -> bool:
+    """Whether a step is a block or a class of the user's own, in whose own code steps were seen that compute."""
+    name = steps[place].name
+    return steps[place].role in (BLOCK, CUSTOM) and any(
+        _counts(step) and step.name.startswith(f"{name}:") for step in steps
+    )
 
 
 def _inside(steps: Sequence[Step], chosen: Iterable[int], side: int) -> set[int]:
@@ -302,8 +327,8 @@ def score(one: Step, other: Step) -> float:
         return 1.0 if one.role == other.role and len(one.outputs[0].shape) == len(other.outputs[0].shape) else 0.0
     same = one.role == other.role
     if not same and not any({one.role, other.role} <= family for family in FAMILIES):
-        return 4.0 if alike(one.outputs[0], other.outputs[0]) else 0.0
-    return (3.0 if same else 1.0) + (4.0 if alike(one.outputs[0], other.outputs[0]) else 0.0)
+        return ALIKE if alike(one.outputs[0], other.outputs[0]) else 0.0
+    return (3.0 if same else 1.0) + (ALIKE if alike(one.outputs[0], other.outputs[0]) else 0.0)
 
 
 def alike(one: Array, other: Array) -> bool:

@@ -175,7 +175,7 @@ def shared(porting: Porting, held: Mapping[str, Arrays]) -> dict[str, Arrays]:
                     part.shape
                 )
                 moved = np.abs(moved) if match.name.endswith(".variance") else moved
-                whole = np.ascontiguousarray(states["torch"][piece.tensor])
+                whole = states["torch"][piece.tensor].copy()
                 piece.write(whole, moved.astype(np.float32).astype(dtype), match.axes)
                 states["torch"][piece.tensor] = whole
     states["keras"].update(carrying.carried(porting.mapping, states["torch"], states["keras"], "keras"))

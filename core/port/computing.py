@@ -14,6 +14,7 @@ from ..formulas.precisions import ROUNDINGS, holds, narrowed
 from .evidence import Array, Cause, Replayed, labels, told
 from .identifying import identified
 from .layer import Step
+from .roles import SLOTS
 
 SHARP = 12.0
 """With more digits than this, nothing of a formula was held in float32."""
@@ -81,6 +82,8 @@ def by_formula(replay: Replayed) -> Cause | None:
     counts = [len({id(array) for array in step.inputs}) for step in replay.steps]
     if counts[0] != counts[1]:
         more, fewer = (0, 1) if counts[0] > counts[1] else (1, 0)
+        if "kernel" in SLOTS.get(replay.steps[more].role, ()):
+            return Cause(f"{names[more]} is given its kernel, and {names[fewer]} has its own: the two are not the same")
         text = f"{names[more]} is given {counts[more]} tensors and {names[fewer]} {counts[fewer]}"
         return Cause(f"{text}: an initial state, a mask or another input is missing on one side")
     return None

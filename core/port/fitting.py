@@ -66,7 +66,7 @@ def fits(torch: Slot, keras: Slot, turned: bool = False, rule: tuple[int, ...] =
     found = []
     for order in [rule] if rule else _orders(first, turned):
         blocks = _blocks([first[index] for index in order], second)
-        fit = blocks and _fit(torch, keras, blocks)
+        fit = None if blocks is None else _fit(torch, keras, blocks)  # a scalar has none
         if fit and fit not in found:
             found.append(fit)
     return found
@@ -110,9 +110,13 @@ def _groups(slot: Slot) -> list[Group]:
 
 def _orders(first: list[Group], turned: bool) -> list[tuple[int, ...]]:
     same = tuple(range(len(first)))
-    if not turned or len(first) > MOST:
+    moved = [place for place in same if first[place][1] != 1]
+    if not turned or len(moved) > MOST:
         return [same]
-    return [same, *(order for order in itertools.permutations(same) if order != same)]
+    ones = [place for place in same if place not in moved]
+    kernel = [(*moved[2:], moved[1], moved[0])] if len(moved) == MOST else []  # a convolution's, of two spatial axes
+    orders = [*kernel, *itertools.permutations(moved)]
+    return list(dict.fromkeys([same, *((*ones, *order) for order in orders)]))
 
 
 def _blocks(first: list[Group], second: list[Group]) -> list[tuple[list[Group], list[Group]]] | None:

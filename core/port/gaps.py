@@ -15,6 +15,7 @@ from ..formulas.combining import combining
 from ..formulas.found import Found, axes_names, digits, explains, factor, sample, settled
 from ..formulas.masking import fills, masking
 from ..formulas.movements import movement
+from ..formulas.orders import in_another_order
 from ..formulas.precisions import narrowed
 from ..formulas.reductions import reduction
 from .choosing import chosen, whole
@@ -81,6 +82,9 @@ def between(before: Mapping[str, Array], torch: Array, keras: Array) -> Cause | 
         if way := next((way for way in identified((given,), made, {}, least) if explains(way.digits, common)), None):
             text = f"what {second} passes on is {way.of(f'what {first} passes on')} (to {told(way.digits)})"
             return Cause(text, "", True)
+    if moved := in_another_order(torch, keras, least):
+        text = f"both pass on the same numbers, {moved}"
+        return Cause(f"{text}: a reshape, a transposition or the order of what is joined differs", "", True)
     if (narrow := narrowed(torch, keras)) and narrow[1] != "float32":  # weights themselves may be no wider
         return Cause(f"what {narrow[0]} passes on holds {narrow[1]} numbers only: it was cast on the way")
     for side, rest, ways in (("PyTorch", "Keras", ours), ("Keras", "PyTorch", theirs)):

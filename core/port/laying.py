@@ -44,8 +44,10 @@ class Laying:
 
     def _apart(self, torch: Slot, keras: Slot) -> None:
         """Say in which order outputs are taken that Keras has in several axes, slices and heads, and PyTorch in one."""
+        if len(torch.shape) < 2 or len(keras.shape) != len(torch.shape):
+            return
         inner = parse(keras.axes)[-1]
-        if len(parse(torch.axes)[-1]) == 1 and len(inner) >= SEVERAL and len(keras.shape) == len(torch.shape) > 1:
+        if len(parse(torch.axes)[-1]) == 1 and len(inner) >= SEVERAL:
             sizes = tuple(sizes_in(keras)[name] for name in inner)
             self.settled.append(
                 f"the {torch.shape[-1]} outputs of {torch.pieces[0].tensor} are taken as {sizes}, in the order of "

@@ -28,6 +28,7 @@ from .replaying import Replaying, count_of
 from .roles import CHANCE, MOVING
 from .swapping import swapped
 
+SHOWN = 3  # steps of each side that a sentence lists
 SIDE_OF = {"PyTorch": "torch", "Keras": "keras"}
 
 
@@ -150,6 +151,10 @@ class Search:
             text = f"its result differs, {known}" + self._unreplayed(index)
         replaying = self.replaying(index)
         why = spanning.cause(self.porting, index) or (causes.cause(replaying) if replaying.possible else None)
+        if why is None and not training and pair.torch.role in (BLOCK, CUSTOM) and self.parted(index):
+            torch, keras = self.porting.results(index)
+            layout = self.porting.layouts.get(f"tap {index}") or usual(torch)
+            why = causes.between(self.agreeing(), layout.to_keras(torch), keras)
         return Fault(pair.torch.name, pair.keras.name, pair.torch.role, _joined(why, text), index)
 
     def _unreplayed(self, index: int) -> str:
@@ -161,7 +166,8 @@ class Search:
         ours, theirs = self.porting.arguments(index)
         layout = self.porting.layouts.get(f"input {index} {place}") or usual(ours[place])
         why = causes.between(self.agreeing(), masked(layout.to_keras(ours[place])), masked(theirs[place]))
-        name, other = self._lone(ours[place], theirs[place])
+        lone = self._lone(ours[place], theirs[place])
+        name, other = (steps[0].name if steps else "" for steps in lone)
         text = (
             f"what reaches `{pair.torch.name}` (Keras's `{pair.keras.name}`) differs, though every layer before agrees"
         )
@@ -170,7 +176,7 @@ class Search:
             steps = [self.porting.traces[side].steps for side in SIDES]
             if turned := swapped(index, self.porting.pairs, *steps):
                 return Fault(pair.torch.name, pair.keras.name, "between", f"{turned} ({text})")
-        return Fault(*names, "between", _joined(why, text))
+        return Fault(*names, "between", _joined(why, text) if why else _passed(*lone) + text)
 
     def reordered(self, index: int) -> Fault | None:
         """The fault of a step that is given the same tensors in another order."""
@@ -183,7 +189,8 @@ class Search:
         """The fault behind the last step: outputs differ though every step agrees."""
         output = next(one for one in self.porting.outputs if one.name == name)
         held = [self.porting.traces[side].outputs for side in SIDES]
-        ours, theirs = self._lone(held[0].get(output.torch or ""), held[1].get(output.keras or ""))
+        lone = self._lone(held[0].get(output.torch or ""), held[1].get(output.keras or ""))
+        ours, theirs = (steps[0].name if steps else "" for steps in lone)
         text = f"the output `{name}` differs, though every layer before agrees"
         why = None
         if output.torch is not None and output.keras is not None:
@@ -196,7 +203,7 @@ class Search:
         if not ours and not theirs and self.porting.pairs:
             last = self.porting.pairs[-1]
             ours, theirs = last.torch.name, last.keras.name
-        return Fault(ours, theirs, "between", _joined(why, text))
+        return Fault(ours, theirs, "between", _joined(why, text) if why else _passed(*lone) + text)
 
     def agreeing(self) -> dict[str, causes.Array]:
         """The results on which both sides agree, by the names of their steps, in Keras's layout."""
@@ -206,21 +213,23 @@ class Search:
             if not self.parted(index) and pair.keras.outputs[0].dtype.kind in "fiu"
         } | {f"input {name}": array for name, array in self.porting.given.keras.items() if array.dtype.kind in "fiu"}
 
-    def _lone(self, torch: Array | None, keras: Array | None) -> tuple[str, str]:
-        """The first step without a partner on the way from what agrees to a tensor, on each side."""
-        found = []
+    def _lone(self, torch: Array | None, keras: Array | None) -> tuple[list[Step], list[Step]]:
+        """The steps without a partner on the way from what agrees to a tensor, on each side, in order."""
+        found: list[list[Step]] = []
         for side, wanted in enumerate((torch, keras)):
             steps = self.porting.traces[list(SIDES)[side]].steps
             known = {pair.places[side] for index, pair in enumerate(self.porting.pairs) if not self.parted(index)}
-            way, name = {id(wanted)}, ""
+            way, lone = {id(wanted)}, []
             for place in reversed(range(len(steps))):
                 step = steps[place]
-                if step.role in (BLOCK, CUSTOM) or not any(id(array) in way for array in step.outputs):
+                if not any(id(array) in way for array in step.outputs):
                     continue
-                if place not in known:
+                if place in known:
+                    way -= {id(array) for array in step.outputs}
+                elif step.role not in (BLOCK, CUSTOM):
                     way |= {id(array) for array in step.inputs}
-                    name = step.name if _computes(step) else name
-            found.append(name)
+                    lone += [step] if _computes(step) else []
+            found.append(lone[::-1])
         return found[0], found[1]
 
     def backward(self, wrong: list[Comparison]) -> Fault | None:
@@ -279,6 +288,18 @@ def _tensors(match: Match, side: str) -> tuple[str, ...]:
 
 def _computes(step: Step) -> bool:
     return step.role not in MOVING and step.role not in {BLOCK, CUSTOM, *CHANCE}
+
+
+def _passed(torch: list[Step], keras: list[Step]) -> str:
+    """What only one side does on the way, where the two do not do the same: "PyTorch has `roll#1` (roll) there, …"."""
+    if [step.role for step in torch] == [step.role for step in keras]:
+        return ""
+    told = []
+    for name, steps in (("PyTorch", torch), ("Keras", keras)):
+        listed = ", ".join(f"`{step.name}` ({step.role.replace('_', ' ')})" for step in steps[:SHOWN])
+        rest = f" and {len(steps) - SHOWN} more" if len(steps) > SHOWN else ""
+        told.append(f"{name} has {listed + rest if steps else 'no step'}")
+    return f"on the way {told[0]}, and {told[1]}: "
 
 
 def _joined(why: causes.Cause | None, text: str) -> str:

@@ -72,7 +72,7 @@ class Porting(Measured):
             self.traces[side] = self.subjects[side].run(self.given.of(side, self.given.batch()))
         torch, keras = self.traces["torch"], self.traces["keras"]
         self.outputs = outputs(torch.outputs, keras.outputs, torch_outputs, keras_outputs)
-        self.pairs = aligned(torch, keras, self.mapping)
+        self.pairs = aligned(torch, keras, self.mapping, self.states)
         maps = self.maps()
         for output in self.outputs:
             if output.torch is not None and output.keras is not None:

@@ -59,7 +59,7 @@ SETTINGS = {
     "dropout": ("rate", "broadcast"),  # broadcast: how many axes share one draw
     "noise": ("rate",),
     "upsample": ("factor", "method", "aligned"),
-    "zero_pad": ("padding",),
+    "zero_pad": ("padding",), "pad": ("padding", "mode"),  # mode: reflect, symmetric, replicate, circular, or a number
     "add": (), "subtract": (), "multiply": (), "divide": (), "concatenate": (), "matmul": (), "mean": (), "sum": (),
     "variance": ("unbiased",),
     "l2_normalise": ("epsilon",),

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras.src.backend.tensorflow import nn
 
 Padding = Sequence[tuple[int, int]]
-MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+MODES = {"reflect": "reflect", "symmetric": "symmetric", "replicate": "edge", "circular": "wrap"}
 
 
 def axes_of(x: Any, form: str | None) -> range:

@@ -100,14 +100,15 @@ def pad(given: Arguments, _: Any) -> Told:
     source = first(given, "x", "tensor")
     widths = first(given, "pad_width", "paddings")
     mode, value = str(given.get("mode", "constant")).lower(), given.get("constant_values")
-    if mode != "constant" or (value is not None and number(value) != 0) or tf.is_tensor(widths):
+    if tf.is_tensor(widths):
         return CUSTOM, {"mode": mode}
     rank = len(source.shape)
     pairs = [(int(a), int(b)) for a, b in np.broadcast_to(np.asarray(widths), (rank, 2))]
     inner = pairs[1:-1] if pairs[-1] == (0, 0) else pairs[2:]
     if rank < 3 or any(map(any, [pairs[0], *(pairs[-1:] if inner == pairs[1:-1] else pairs[1:2])])):
         return CUSTOM, {"mode": mode}
-    return "zero_pad", {"padding": tuple(inner)}
+    border = float(number(value or 0.0)) if mode == "constant" else mode
+    return ("pad", {"padding": tuple(inner), "mode": border}) if border else ("zero_pad", {"padding": tuple(inner)})
 
 
 def _format(given: Any) -> str | None:

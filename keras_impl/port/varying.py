@@ -111,6 +111,14 @@ def _zero_pad(call: Call, told: Settings, value: Any) -> Call | None:
     return standing.alone(call, lambda x: bordering.bordered(x, value, standing.form_of(call)))
 
 
+def _pad(call: Call, told: Settings, _: Any) -> Call | None:
+    form, mode = standing.form_of(call), told["mode"]
+    if isinstance(mode, str):
+        known = mode in bordering.MODES and all(min(pair) >= 0 for pair in told["padding"])
+        return standing.alone(call, lambda x: bordering.bordered(x, told["padding"], form, mode)) if known else None
+    return standing.alone(call, lambda x: bordering.bordered(x, told["padding"], form, value=mode))
+
+
 def _frozen(call: Call, told: Settings, value: Any) -> Call | None:
     return call.hold((call.layer, "_trainable", not value)) if call.layer is not None else None
 
@@ -185,7 +193,7 @@ CHANGES: dict[tuple[str, str], Change] = {
     **{(role, name): _pool(role) for role in ("max_pool", "average_pool")
        for name in ("window", "strides", "padding", "counts_padding")},
     **{("upsample", name): _resized for name in ("factor", "method", "aligned")},
-    ("zero_pad", "padding"): _zero_pad,
+    ("zero_pad", "padding"): _zero_pad, **{("pad", name): _pad for name in ("padding", "mode")},
     ("gelu", "approximate"): _held("approximate"), ("leaky_relu", "slope"): _held("negative_slope", "alpha"),
     ("elu", "alpha"): _held("alpha"), ("softmax", "axis"): _held("axis"), ("log_softmax", "axis"): _held("axis"),
     **{("attention", name): attending.change(name) for name in ("heads", "scale", "causal", "masked")},

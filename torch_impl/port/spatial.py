@@ -136,7 +136,7 @@ def pad(values: Values, before: Shape, after: Shape) -> Described:
     mode, value = values.get("mode", "constant"), values.get("value") or 0
     if mode == "constant" and value == 0:
         return "zero_pad", {"padding": pairs}
-    return "pad", {"padding": pairs, "mode": mode, "value": value}
+    return "pad", {"padding": pairs, "mode": float(value) if mode == "constant" else mode}
 
 
 def reflected(values: Values, before: Shape, after: Shape) -> Described:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ...core.errors import StateError, nearest
+from . import computed as computing
 from .values import array_of
 
 COUNTER = "num_batches_tracked"
@@ -29,14 +30,16 @@ class Place:
 
     def get(self) -> Tensor:
         """The tensor as the module uses it."""
+        if self.computed:
+            return computing.value(self.module, self.attribute)
         tensor: Tensor = getattr(self.module, self.attribute)
         return tensor
 
     def set(self, value: Tensor) -> None:
-        """Copy a tensor into it."""
+        """Copy a tensor into it. Raises StateError where what it is computed from cannot give these numbers."""
         with torch.no_grad():
             if self.computed:
-                setattr(self.module, self.attribute, value)
+                computing.assign(self.module, self.attribute, value)
             else:
                 self.get().copy_(value)
 
@@ -122,11 +125,13 @@ def kept(module: nn.Module | None, weights: bool = False) -> Iterator[None]:
 
 def places(module: nn.Module) -> Iterator[Place]:
     """The tensors that a module itself holds; counters and what is not saved with it are left out."""
-    for attribute in getattr(module, "parametrizations", {}) if parametrize.is_parametrized(module) else ():
+    for attribute in computing.names(module):
         yield Place(module, attribute, computed=True)
+    sources = computing.sources(module)
     for attribute, parameter in module._parameters.items():
-        if parameter is not None:
+        if parameter is not None and attribute not in sources:
             yield Place(module, attribute)
+    hidden = {*sources, *module._non_persistent_buffers_set, COUNTER}
     for attribute, buffer in module._buffers.items():
-        if buffer is not None and attribute not in module._non_persistent_buffers_set and attribute != COUNTER:
+        if buffer is not None and attribute not in hidden:
             yield Place(module, attribute, buffer=True)

@@ -189,6 +189,15 @@ def _zero_pad(step: Step, value: Any) -> Changed:
     return lambda x, *args, **kwargs: nn.functional.pad(x, windows.flat(value))
 
 
+def _bordered(step: Step, settings: Mapping[str, Any]) -> Changed | None:
+    mode, padding = settings["mode"], windows.flat(settings["padding"])
+    if not isinstance(mode, str):
+        return lambda x, *args, **kwargs: nn.functional.pad(x, padding, value=mode)
+    if mode not in windows.MODES:
+        return None
+    return lambda x, *args, **kwargs: nn.functional.pad(x, padding, mode=windows.MODES[mode])
+
+
 CONVOLUTION = _by(windows.convolved, "strides", "padding", "dilation", "bias", "padding_mode")
 POOL = _by(windows.pooled, "window", "strides", "padding", "dilation", "counts_padding")
 RECURRENT = _by(rolling.rolled, "activation", "recurrent_activation", "bias", "reset_after", "reversed")
@@ -208,4 +217,5 @@ SPECIAL: dict[str, Mapping[str, Callable[[Step, Any], Changed | Call | None]]] =
     "layer_norm": {"axes": _last_axes},
     "upsample": _by(_upsampled, "factor", "method", "aligned"),
     "zero_pad": {"padding": _zero_pad},
+    "pad": _by(_bordered, "padding", "mode"),
 }
