@@ -17,7 +17,7 @@ from ..compare import Comparison
 from ..errors import DiglotError
 from ..locate import describe
 from ..verdict import SEVERITY, Verdict
-from . import causes, spanning
+from . import attending, causes, spanning
 from .findings import Finding
 from .layer import BLOCK, CUSTOM, Step
 from .layouts import Array, masked, usual
@@ -117,8 +117,8 @@ class Search:
             if not self.parted(index) or self.mended(index):
                 continue
             if strange := self.strange(index):
-                return self.reordered(index) or self.between(index, strange[0])
-            return self.at(index)
+                return self.reordered(index) or self.attended(index) or self.between(index, strange[0])
+            return self.attended(index) or self.at(index)
         for output in self.porting.outputs:
             item = self.taps.get(f"output {output.name}")
             if item is not None and self._is_bad(item):
@@ -184,6 +184,14 @@ class Search:
         ours, theirs = (self.porting.traces[side].steps for side in SIDES)
         text = reordered((pair.torch, ours), (pair.keras, theirs))
         return Fault(pair.torch.name, pair.keras.name, pair.torch.role, text, index) if text else None
+
+    def attended(self, index: int) -> Fault | None:
+        """The fault within an attention of several steps, by what each side makes of its queries and keys."""
+        pair = self.porting.pairs[index]
+        if pair.torch.role == pair.keras.role and pair.torch.role in attending.WHOLE:
+            return None
+        found = attending.cause(self.porting, *pair.places)
+        return found and Fault(found[0], found[1], "between", found[2])
 
     def ending(self, name: str, item: Comparison) -> Fault:
         """The fault behind the last step: outputs differ though every step agrees."""
