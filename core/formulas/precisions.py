@@ -25,7 +25,7 @@ def float32(array: Array) -> Array:
     return np.asarray(np.asarray(array).astype(np.float32).astype(np.float64))
 
 
-ROUNDINGS = {"float16": float16, "bfloat16": bfloat16, "float32": float32}
+ROUNDINGS = {"bfloat16": bfloat16, "float16": float16, "float32": float32}
 
 
 def holds(array: Array) -> str:
@@ -34,7 +34,7 @@ def holds(array: Array) -> str:
     whole = whole[np.isfinite(whole)]
     if np.unique(whole).size < 8 or np.all(whole == np.round(whole)):
         return ""
-    kinds = ROUNDINGS if array.dtype == np.float64 else {name: ROUNDINGS[name] for name in ("float16", "bfloat16")}
+    kinds = ROUNDINGS if array.dtype == np.float64 else {name: ROUNDINGS[name] for name in ("bfloat16", "float16")}
     return next((name for name, function in kinds.items() if np.array_equal(function(whole), whole)), "")
 
 

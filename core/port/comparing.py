@@ -130,6 +130,12 @@ def _subjects(torch_model: Any, keras_model: Any, told: Given) -> tuple[dict[str
             ]
         if len(weak) in (0, len(found)):
             break
+    notes += [
+        f"{NAMES[side]}'s model works in {one.half} and was compared in {one.precision}, where its formulas show; what "
+        f"{one.half} rounds off was not compared"
+        for side, one in found.items()
+        if one.half
+    ]
     return found, notes
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import compare, floor, verdict
 from ..axes import Array, parse
+from ..formulas.precisions import ROUNDINGS
 from ..technique import Arrays
 from .carrying import canonical
 from .fingerprint import fingerprint, is_constant
@@ -25,8 +26,9 @@ SAMPLE = 64
 class Content(StrEnum):
     """What two weights' numbers have to do with each other.
 
-    `rounded` are equal but for float32's rounding; `reordered` are the same numbers at other places; `elsewhere` are
-    the numbers of another weight; `constant` is one number all over on one side only, as of a weight never loaded.
+    `rounded` are equal but for float32's rounding, or for that of the half precision in which a side holds them;
+    `reordered` are the same numbers at other places; `elsewhere` are the numbers of another weight; `constant` is one
+    number all over on one side only, as of a weight never loaded.
     """
 
     SAME = "same"
@@ -46,15 +48,16 @@ class Found:
     note: str = ""
 
 
-def contents(mapping: WeightMapping, torch: Arrays, keras: Arrays) -> list[Found]:
+def contents(mapping: WeightMapping, torch: Arrays, keras: Arrays, halves: Sequence[str] = ()) -> list[Found]:
     """What the numbers of both sides have to do with each other, for every match of a mapping, in its order.
 
-    Arrays are by each side's own names. Raises StateError for a tensor that does not fit the mapping.
+    Arrays are by each side's own names, and `halves` the types of half precision that a side's model holds, by which
+    its numbers must be rounded. Raises StateError for a tensor that does not fit the mapping.
     """
     found, prints = [], {}
     for match in mapping.matches:
         ours, theirs = canonical(match, torch, "torch"), canonical(match, keras, "keras")
-        found.append(_content(match, ours, theirs))
+        found.append(_content(match, ours, theirs, halves))
         prints[match.name] = tuple(0 if is_constant(one) else fingerprint(one) for one in (ours, theirs))
     moved = _moved_about(mapping.matches, found, prints)
     return [
@@ -63,11 +66,13 @@ def contents(mapping: WeightMapping, torch: Arrays, keras: Arrays) -> list[Found
     ]
 
 
-def _content(match: Match, torch: Array, keras: Array) -> Found:
+def _content(match: Match, torch: Array, keras: Array, halves: Sequence[str]) -> Found:
     if np.array_equal(torch, keras):
         return Found(match.name, Content.SAME)
     if _close(torch, keras):
         return Found(match.name, Content.ROUNDED, "they differ by float32's rounding")
+    if kind := next((kind for kind in halves if np.array_equal(ROUNDINGS[kind](torch), ROUNDINGS[kind](keras))), ""):
+        return Found(match.name, Content.ROUNDED, f"they differ by the rounding of {kind}")
     if is_constant(torch) or is_constant(keras):
         side, array = ("Keras", keras) if is_constant(keras) else ("PyTorch", torch)
         value = float(array.reshape(-1)[0]) if array.size else 0.0

@@ -55,7 +55,8 @@ class Session:
         """Whether the models hold the same numbers as they stand."""
         started = time.perf_counter()
         chart = self.porting.mapping
-        found = contents(chart, held["torch"], held["keras"])
+        halves = [one.half for one in self.porting.subjects.values() if one.half]
+        found = contents(chart, held["torch"], held["keras"], halves)
         telling = {match.name for match in chart.matches if not _is_constant(match, held["torch"])}
         alike = any(item.name in telling and item.content in KEPT for item in found)
         if self.made and not alike:

@@ -22,6 +22,7 @@ class Subject(Protocol):
     tensor: {second: first}. `precision` is `float64` or `float32`, and `weaker` says why it is the latter. Arrays are
     in the framework's own layout, and named as the framework names them. `biased` are the layers of batch normalisation
     that are to keep the biased variance in training, as Keras's own all do, where the framework's keep the unbiased.
+    `half` names the type of half precision in which the user's model holds weights or computes, or is empty.
     """
 
     side: str
@@ -30,6 +31,7 @@ class Subject(Protocol):
     precision: str
     weaker: str
     biased: Collection[str]
+    half: str
 
     def state(self) -> Arrays:
         """Every weight and buffer by its own name; before the first `write`, bitwise as the user holds it."""

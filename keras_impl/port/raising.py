@@ -27,6 +27,10 @@ from .untouched import untouched
 
 Change = tuple[dict[str, Any], str, Any]
 NARROW = (np.dtype("float16"), np.dtype("float32"))
+HALVES = ("bfloat16", "float16")
+WIDTHS = {"bfloat16": "float32", "float16": "float16", "float32": "float32"}
+UNITS = {"bfloat16": 2.0**16, "float16": 1.0, "float32": 1.0}
+"""A unit of each type in units of one that NumPy has, by `WIDTHS`: bfloat16 has 16 bits less than float32."""
 
 
 class Raised:
@@ -136,7 +140,7 @@ def doubt(raised: Any, own: Any, inputs: Inputs) -> str:
             wide = raised.run(inputs, watch=False).outputs
         ulp = narrowest(raised.raised.layers)
         before = raised.raised.values()
-        raised.raised.put(floor.moved(before, 0, ulp))
+        raised.raised.put(_by_units(before, ulp))
         other = raised.run(_moved(inputs, ulp), watch=False).outputs
         raised.raised.put(before)
     except Exception as error:
@@ -149,7 +153,7 @@ def doubt(raised: Any, own: Any, inputs: Inputs) -> str:
             continue
         if array.dtype != np.float64:
             return f"its output {name} is {array.dtype} even where everything else is float64"
-        least = floor.unit(array, ulp) if array.size else 0.0
+        least = UNITS[ulp] * floor.unit(array, WIDTHS[ulp]) if array.size else 0.0
         found = compare.pair(name, array, plain[name].astype(np.float64), max(noise.get(name, 0.0), least))
         if found.verdict is not Verdict.EQUAL:
             return f"in float64 its output {name} is not what it gives in {ulp}, even to the noise of {ulp}"
@@ -158,13 +162,27 @@ def doubt(raised: Any, own: Any, inputs: Inputs) -> str:
 
 def narrowest(layers: Iterable[Any]) -> str:
     """The type in which the least exact of the layers computes, by the width of its numbers."""
-    half = any(layer.compute_dtype in ("float16", "bfloat16") for layer in layers)
-    return "float16" if half else floor.WIDE
+    used = {layer.compute_dtype for layer in layers}
+    return next((name for name in HALVES if name in used), floor.WIDE)
+
+
+def halved(names: Names) -> str:
+    """The type of half precision in which a model holds weights or computes, or nothing."""
+    used = {layer.compute_dtype for layer in names.layers.values()}
+    used |= {tf.as_dtype(variable.dtype).name for variable in names.variables.values()}
+    return next((name for name in HALVES if name in used), "")
+
+
+def _by_units(arrays: Mapping[str, np.ndarray], ulp: str) -> dict[str, np.ndarray]:
+    """The arrays moved by one unit in the last place of a type."""
+    near = floor.moved(dict(arrays), 0, WIDTHS[ulp])
+    return {name: array + UNITS[ulp] * (near[name] - array) if array.dtype.kind == "f" else array
+            for name, array in arrays.items()}  # fmt: skip
 
 
 def _moved(inputs: Inputs, ulp: str) -> Inputs:
     pairs = {str(key): array for key, array in (inputs.items() if isinstance(inputs, Mapping) else enumerate(inputs))}
-    found = floor.moved(pairs, 0, ulp)
+    found = _by_units(pairs, ulp)
     return found if isinstance(inputs, Mapping) else list(found.values())
 
 

@@ -67,9 +67,8 @@ def is_float(tensor: Any) -> bool:
 
 
 def as_array(value: Any) -> np.ndarray:
-    """The numbers of a tensor, a variable or sparse rows."""
+    """The numbers of a tensor, a variable or sparse rows; bfloat16 is widened to float32, since NumPy lacks it."""
     if isinstance(value, keras.Variable):
         value = value.value
-    if isinstance(value, tf.Variable):
-        return np.array(value.numpy())
-    return np.asarray(tf.convert_to_tensor(value).numpy())
+    array = np.array(value.numpy()) if isinstance(value, tf.Variable) else tf.convert_to_tensor(value).numpy()
+    return np.asarray(array, np.float32 if array.dtype == tf.bfloat16.as_numpy_dtype else None)

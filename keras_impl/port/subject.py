@@ -35,6 +35,7 @@ class Subject:
         self.raised = Raised(names, precision == "float64")
         self.written: set[str] = set()
         self.biased: Collection[str] = ()
+        self.half = raising.halved(names)
         self.ours = {**names.names, **{id(one): name for name, one in self.raised.variables.items()}}
         held = {piece.tensor for layer in self.layers for slot in layer.slots for piece in slot.pieces}
         self.loose = [name for name in self.raised.variables if name not in held]

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize, remove_spectral_norm, remove_weight_norm
 from torch.nn.utils.prune import BasePruningMethod
@@ -51,6 +52,12 @@ def uncomputed(model: nn.Module) -> list[str]:
                 parametrize.remove_parametrizations(module, name)
         found += [f"{path}.{name}".lstrip(".") for name in names]
     return found
+
+
+def halved(model: nn.Module) -> str:
+    """The type of half precision in which a model holds weights, or nothing."""
+    held = {tensor.dtype for tensor in (*model.parameters(), *model.buffers())}
+    return next((str(kind).removeprefix("torch.") for kind in (torch.bfloat16, torch.float16) if kind in held), "")
 
 
 def _computed(model: nn.Module) -> Iterator[Tensor]:

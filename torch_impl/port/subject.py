@@ -19,7 +19,7 @@ from ...core.technique import Arrays
 from .alone import pulled, replayed
 from .biased import biased
 from .building import built, refusal
-from .copying import lowered, raised, uncomputed
+from .copying import halved, lowered, raised, uncomputed
 from .known import kind_of
 from .layers import layers
 from .recognising import recognised
@@ -53,6 +53,7 @@ class Subject:
         self._frozen = _frozen(model)
         self._observer: Watch | None = None
         self.biased: Collection[str] = ()
+        self.half = ""
         self._random = torch.Generator().manual_seed(0).get_state()
 
     def state(self) -> Arrays:
@@ -229,8 +230,9 @@ def examine(model: Any, inputs: Inputs, precise: bool) -> Subject:
     with untouched(NARROW):
         copy = built(made, model, NARROW, inputs)
         weaker = "; ".join(filter(None, (weaker, _plainly(uncomputed(copy)))))
-        state = Tensors(copy).arrays()
+        state, half = Tensors(copy).arrays(), halved(copy)
         subject = Subject(lowered(copy), state, False, weaker)
+        subject.half = half
     return _tried(subject, inputs)
 
 
@@ -239,8 +241,9 @@ def _precise(made: nn.Module | None, factory: Any, inputs: Inputs) -> tuple[Subj
     with untouched(WIDE):
         copy = built(made, factory, WIDE, inputs)
         plain = uncomputed(copy)
-        state = Tensors(copy).arrays()
+        state, half = Tensors(copy).arrays(), halved(copy)
         subject = Subject(raised(copy), state, True, _plainly(plain))
+        subject.half = half
     try:
         found = _tried(subject, inputs)
     except InputError as error:
