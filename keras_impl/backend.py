@@ -28,7 +28,7 @@ from .decoder import CachedDecoder
 from .exact import constant
 from .initializers import initialise
 from .layout import layer, variable
-from .model import SpecModel
+from .model import SpecModel, undrawn
 from .precision import precision
 from .steps import Steps, as_written
 from .techniques.dropout import Dropout
@@ -40,7 +40,8 @@ LEARNER = "_learner"  # a model's own, which holds the model: kept where Keras t
 def build(spec: Spec, dtype: str = "float32") -> keras.Model:
     with precision(dtype):
         model: SpecModel = sibling(spec).build(spec)
-        model.make_variables()
+        with undrawn(model):
+            model.make_variables()
         initialise(model, spec)
     return model
 

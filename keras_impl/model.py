@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import keras
@@ -90,3 +93,23 @@ class SpecModel(keras.Model):
     def from_config(cls, config: dict[str, Any]) -> Self:
         with precision(config["dtype"]):
             return cls(registry.make(config["spec"], **config["fields"]))
+
+
+@contextlib.contextmanager
+def undrawn(model: keras.Model) -> Iterator[None]:
+    """Every variable that the model's layers make inside holds zeros; who makes them gives them their values.
+
+    On symbolic inputs Keras draws a variable anew at each use, and once more at the end: a fifth of `build`.
+    """
+
+    def blank(add: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        return add(*args, **{**options, "initializer": "zeros"})
+
+    made = {id(layer): vars(layer) for layer in model._flatten_layers()}
+    for layer in model._flatten_layers():
+        made[id(layer)].setdefault("add_weight", functools.partial(blank, layer.add_weight))
+    try:
+        yield
+    finally:
+        for attributes in made.values():
+            del attributes["add_weight"]

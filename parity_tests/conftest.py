@@ -11,6 +11,7 @@ import pytest
 from .classes import let_go
 
 GROWN = 1 << 29  # bytes
+SELDOM = 50_000, 20, 100  # new objects before a collection of the youngest, and such collections before an older one
 PAGE = 4096
 least = 1 << 62
 
@@ -22,9 +23,13 @@ def size() -> int:
 
 
 def pytest_collection_finish() -> None:
-    """What is imported by now stays: no collection of garbage need look at it again."""
+    """What is imported by now stays: no collection of garbage need look at it again.
+
+    Of itself Python collects after every 700 new objects, and tracing one graph makes many more; here memory says when.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*SELDOM)
 
 
 @pytest.fixture(autouse=True)
