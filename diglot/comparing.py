@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import os
 import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from rich.console import Console
 from . import compare
 from .core.errors import DiglotError, InputError, nearest
 from .core.noise import generator
+from .core.port.alone import alone
 from .core.port.mapfile import write_map
 from .core.report import prepare
 from .core.report.compared import show
@@ -46,7 +48,8 @@ def run_compare(
         raise InputError("--inputs and --shape both give the inputs; use one of them")
     if inputs is None:
         raise InputError("compare needs inputs: --inputs FILE.npz, or --shape such as 2,32,32,3, in the Keras layout")
-    models = [found(name) for name in (torch_name, keras_name)]
+    with alone():
+        models = [found(name) for name in (torch_name, keras_name)]
     options = {"map": map_file, "ignore": tuple(ignore), "checks": checks, "seed": seed}
     own = arrays_of(torch_files, "--torch-inputs")
     with Console(stderr=True).status("running both models in float64"):
@@ -89,7 +92,8 @@ def _loaded(source: str) -> Any:
     if source.endswith(".py"):
         return _from_file(Path(source))
     try:
-        return importlib.import_module(source)
+        with _bare(source):
+            return importlib.import_module(source)
     except DiglotError:
         raise
     except ModuleNotFoundError as error:
@@ -111,16 +115,28 @@ def _from_file(path: Path) -> Any:
     before = sys.modules.get(name)
     sys.modules[name] = module  # where classes of the file are looked up
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
+        with _bare(str(path)):
+            spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
         if before is None:
             del sys.modules[name]
         else:
             sys.modules[name] = before
-        if isinstance(error, DiglotError):
+        if isinstance(error, (DiglotError, SystemExit)):
             raise
         raise InputError(f"{path} cannot be imported: {_said(error)}") from error
     return module
+
+
+@contextlib.contextmanager
+def _bare(source: str) -> Iterator[None]:
+    """A script that reads its command line is given none, and not ours."""
+    before = sys.argv
+    sys.argv = [source]
+    try:
+        yield
+    finally:
+        sys.argv = before
 
 
 def _said(error: BaseException) -> str:
@@ -189,6 +205,9 @@ def _drawn(rest: str, text: str, rng: np.random.Generator) -> Any:
         shape, high = (), 0
     if not shape or min(shape) < 1 or high < 1 or word not in ("", "float", "int", "bool") or (below and word != "int"):
         raise InputError(f"--shape {text!r} is none; give sizes such as 2,32,32,3, 2,16:int:1000 or mask=2,16:bool")
-    if word == "int":
-        return rng.integers(0, high, shape)
-    return rng.random(shape) < 0.5 if word == "bool" else rng.standard_normal(shape)
+    try:
+        if word == "int":
+            return rng.integers(0, high, shape)
+        return rng.random(shape) < 0.5 if word == "bool" else rng.standard_normal(shape)
+    except (MemoryError, ValueError) as error:  # the latter above the largest size of an array
+        raise InputError(f"--shape {text!r} does not fit into memory; give smaller sizes") from error

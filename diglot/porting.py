@@ -32,8 +32,12 @@ def compare(
     """Compare two models of your own: are they the same, and if not, at which layer do they part, and why?
 
     Each model is an instance, or a factory without arguments, which is called anew in float64. Both are compared on
-    copies: yours are never changed. `inputs` are one array, a list, or arrays by name, in Keras's layout; they are
-    permuted for PyTorch where its layers want it. `torch_inputs` are given instead where that does not fit. Outputs go
+    copies: yours are never changed. Forward hooks of yours run on the copies too, since what they return may be part of
+    what the model computes; one that keeps what it sees then holds tensors of a copy. One comparison runs at a time in
+    a process; leave the models and Keras's settings alone in other threads meanwhile.
+
+    `inputs` are one array, a list, or arrays by name, in Keras's layout; they are permuted for PyTorch where its layers
+    want it. `torch_inputs` are given instead where that does not fit. Outputs go
     together by name or else by order: `torch_outputs` and `keras_outputs` give another order, by name or by place, or,
     as {name: layout}, how PyTorch's lie: `same`, `channels` (behind the batch) or `time` (before the batch).
 
@@ -52,20 +56,22 @@ def compare(
     MissingFrameworkError where a framework is not installed.
     """
     from .core.port import comparing
+    from .core.port.alone import alone
 
-    return comparing.compare(
-        torch_model,
-        keras_model,
-        inputs,
-        torch_inputs=torch_inputs,
-        torch_outputs=torch_outputs,
-        keras_outputs=keras_outputs,
-        map=map,
-        ignore=ignore,
-        checks=checks,
-        steps=steps,
-        seed=seed,
-    )
+    with alone():
+        return comparing.compare(
+            torch_model,
+            keras_model,
+            inputs,
+            torch_inputs=torch_inputs,
+            torch_outputs=torch_outputs,
+            keras_outputs=keras_outputs,
+            map=map,
+            ignore=ignore,
+            checks=checks,
+            steps=steps,
+            seed=seed,
+        )
 
 
 def transfer(
@@ -90,10 +96,12 @@ def transfer(
     is no model, and where only a run tells how a feature map is flattened; SpecError for two models of one framework.
     """
     from .core.port import transferring
+    from .core.port.alone import alone
 
-    return transferring.transfer(
-        source_model, target_model, map, inputs=inputs, torch_inputs=torch_inputs, ignore=ignore
-    )
+    with alone():
+        return transferring.transfer(
+            source_model, target_model, map, inputs=inputs, torch_inputs=torch_inputs, ignore=ignore
+        )
 
 
 def hand_over(
@@ -128,20 +136,22 @@ def hand_over(
     `transfer` raises. Both models and optimizers are then as before.
     """
     from .core.port import handover
+    from .core.port.alone import alone
 
-    return handover.hand_over(
-        source_model,
-        source_optimizer,
-        target_model,
-        target_optimizer,
-        map,
-        inputs=inputs,
-        torch_inputs=torch_inputs,
-        source_schedule=source_schedule,
-        target_schedule=target_schedule,
-        ignore=ignore,
-        accept=accept,
-    )
+    with alone():
+        return handover.hand_over(
+            source_model,
+            source_optimizer,
+            target_model,
+            target_optimizer,
+            map,
+            inputs=inputs,
+            torch_inputs=torch_inputs,
+            source_schedule=source_schedule,
+            target_schedule=target_schedule,
+            ignore=ignore,
+            accept=accept,
+        )
 
 
 def convert(

@@ -59,6 +59,10 @@ def wrong():
 
 number = 3
 """
+SCRIPT = """import argparse
+parser = argparse.ArgumentParser(); parser.add_argument("data")
+parser.parse_args()
+"""
 TEST = """
 import numpy as np
 from diglot.testing import assert_parity
@@ -117,6 +121,33 @@ class Command(Folder):
         )
         self.assertEqual(status, 0, out)
         self.assertIn("4 weights matched", out)
+
+    @parameterized.expand(
+        [
+            ("a module", "import sys\nsys.exit(0)\n", "ends.py:Net", r"sys\.exit\(0\) at .*ends\.py, line 2"),
+            ("a factory", "import sys\ndef make():\n    sys.exit(3)\n", "ends:make", r"sys\.exit\(3\) .*, in make"),
+            ("a script", SCRIPT, "ends:Net", r"sys\.exit\(2\) at .*ends\.py, line 3"),
+        ]
+    )
+    def test_a_model_that_ends_the_process(self, what: str, code: str, name: str, said: str) -> None:
+        (self.home / "ends.py").write_text(code)
+        self.addCleanup(sys.modules.pop, "ends", None)
+        status, _, complaints = self.run_command(name, "two_models:model", "--shape", "2,3", "--checks", "forward")
+        self.assertEqual(status, 2, what)
+        self.assertRegex(complaints, said)
+        self.assertNotIn("--shape", complaints)
+
+    def test_a_script_that_reads_no_command_line_of_ours(self) -> None:
+        code = "import argparse\nargparse.ArgumentParser().parse_args()\nfrom two_models import Net\n"
+        (self.home / "ends.py").write_text(code)
+        self.addCleanup(sys.modules.pop, "ends", None)
+        status, out, _ = self.run_command("ends:Net", "two_models:model", "--shape", "2,3", "--checks", "forward")
+        self.assertEqual(status, 0, out)
+
+    def test_inputs_beyond_the_memory(self) -> None:
+        status, _, complaints = self.run_command("two_models:Net", "two_models:model", "--shape", "999999999999,999999")
+        self.assertEqual(status, 2)
+        self.assertIn("does not fit into memory", complaints)
 
     def test_two_that_differ(self) -> None:
         status, out, _ = self.run_command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import unittest
 from typing import Any
 
@@ -43,6 +44,27 @@ def held(model: Any) -> list[np.ndarray]:
     if isinstance(model, nn.Module):
         return [tensor.numpy().copy() for tensor in model.state_dict().values()]
     return [np.array(variable.numpy()) for variable in model.variables]
+
+
+class Threads(unittest.TestCase):
+    """Several comparisons at once take turns, since Keras's settings are those of the process."""
+
+    def test_comparisons_in_several_threads(self) -> None:
+        ours, theirs = Small(), small()
+        diglot.transfer(ours, theirs, inputs=IMAGES)
+        before, found = held(theirs), []
+
+        def run() -> None:
+            found.append(diglot.compare(ours, theirs, IMAGES, checks="forward").verdict)
+
+        threads = [threading.Thread(target=run) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(found, [Verdict.EQUAL] * 2)
+        self.assertTrue(all(map(np.array_equal, before, held(theirs))))
+        self.assertEqual(keras.config.floatx(), "float32")
 
 
 class Report(unittest.TestCase):
