@@ -59,13 +59,14 @@ def suspects(pair: Pair) -> list[str]:
             result |= given
         return {**result, **{f"{_output(NETWORK)} {name}": output for name, output in run.outputs.items()}}
 
-    wrong = {item.name for item in pair.measure(job, pair.batches()) if item.verdict is not Verdict.EQUAL}
-    found = [
+    found = pair.measure(job, pair.batches(), wide=False)
+    wrong = {item.name for item in found if item.verdict is not Verdict.EQUAL}
+    names = [
         part.name
         for part in pair.spec.parts()
         if _output(part.name) in wrong and not any(_input(part.name, i) in wrong for i in range(len(part.inputs)))
     ]
-    return [*found, NETWORK] if any(name.startswith(f"{_output(NETWORK)} ") for name in wrong) else found
+    return [*names, NETWORK] if any(name.startswith(f"{_output(NETWORK)} ") for name in wrong) else names
 
 
 def _input(name: str, index: int) -> str:

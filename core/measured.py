@@ -19,9 +19,9 @@ Floors = dict[str, float]
 Compared = Callable[[dict[str, Arrays], Floors, Floors | None], list[Comparison]]
 
 
-def floors(base: dict[str, Arrays], moved: dict[str, Arrays]) -> Floors:
-    """The noise floor of every tensor: the larger of the two sides' own movements."""
-    return floor.larger(*[floor.movement(base[side], moved[side]) for side in SIDES])
+def floors(base: dict[str, Arrays], moved: dict[str, Arrays], ulp: str = floor.NARROW) -> Floors:
+    """The noise floor of every tensor: the larger of the two sides' own movements, by a unit of that precision."""
+    return floor.larger(*[floor.movement(base[side], moved[side], ulp=ulp) for side in SIDES])
 
 
 def _label(side: str) -> str:
@@ -59,10 +59,13 @@ class Measured:
         """What each side comes to after a movement."""
         return {side: self.run(side, job, batches, move, throw) for side in SIDES}
 
-    def measure(self, job: Job, batches: list[Arrays], compared: Compared = of_sides) -> list[Comparison]:
+    def measure(
+        self, job: Job, batches: list[Arrays], compared: Compared = of_sides, *, wide: bool = True
+    ) -> list[Comparison]:
         """Both sides compared on a job, against the measured floor.
 
-        More movements are measured where the ratio is in doubt, and the wider floor only where it decides.
+        More movements are measured where the ratio is in doubt, and the wider floor only where it decides: with `wide`
+        off, where it matters which tensors are equal and not how far from it the others are, not at all.
         """
         base = {side: self.run(side, job, batches) for side in SIDES}
         narrow: Floors = {}
@@ -79,8 +82,8 @@ class Measured:
             found = compared(base, narrow, None)
             if not any(verdict.is_doubtful(item.ratio) for item in found):
                 break
-        if any(item.verdict is not Verdict.EQUAL and not item.complaint for item in found):
-            found = compared(base, narrow, floors(base, self.moved(job, batches, floor.WIDE)))
+        if wide and any(item.verdict is not Verdict.EQUAL and not item.complaint for item in found):
+            found = compared(base, narrow, floors(base, self.moved(job, batches, floor.WIDE), floor.WIDE))
         return found
 
     def changing(

@@ -61,7 +61,7 @@ def trained(model: keras.Model) -> set[str]:
 
 
 def get_state(model: keras.Model) -> State:
-    return {weight.name: as_array(found).copy() for weight, found in _variables(model, spec_of(model)).items()}
+    return {weight.name: as_array(found) for weight, found in _variables(model, spec_of(model)).items()}
 
 
 def set_state(model: keras.Model, state: State) -> None:

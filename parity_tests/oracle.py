@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -92,9 +92,9 @@ def agreement(
 ) -> dict[str, list[Comparison]]:
     """The library's own forward pass against ours on both sides, in float64 and by measured noise floors.
 
-    `model` is a live model of the library in float64 (`made`), which is randomised here. `forward(model, spec, inputs)`
-    gives its outputs by name where it returns more than one array. Every output that it names is compared. `inputs` are
-    drawn where they are not given.
+    `model` is a live model of the library in float64 (`made`), which is randomised here, and whose weights have moved
+    by a unit in the end. `forward(model, spec, inputs)` gives its outputs by name where it returns more than one array.
+    Every output that it names is compared. `inputs` are drawn where they are not given.
     """
     forward = forward or theirs
     spec = spec.rounded()
@@ -102,7 +102,8 @@ def agreement(
     state = diglot.load_pretrained(spec, model, source=source)
     inputs = inputs or {tensor.name: array for tensor, array in zip(spec.inputs(), batch(spec, seed), strict=True)}
     base, moves = forward(model, spec, inputs), moved(state, inputs, 3 * seed)
-    floors = [floor.movement(base, at(spec, model, source, moves[0], forward, state))]
+    diglot.export_pretrained(spec, moves[0][0], model, source=source)
+    floors = [floor.movement(base, forward(model, spec, moves[0][1]))]
     ours = {}
     for side, shift in zip(("torch", "keras"), moves[1:], strict=True):
         network = diglot.build(spec, side, "float64")
@@ -130,15 +131,6 @@ def batch(spec: Spec, seed: int) -> list[np.ndarray]:
 def moved(state: State, inputs: Arrays, seed: int) -> list[tuple[State, Arrays]]:
     """State and inputs moved by one unit in the last place, by three sets of coins."""
     return [(floor.moved(state, seed + coins), floor.moved(inputs, seed + coins)) for coins in range(3)]
-
-
-def at(spec: Spec, model: Any, source: str, shift: tuple[State, Arrays], forward: Any, state: Mapping[str, Any]) -> Any:
-    """The library's forward pass at another state and inputs; its own state is put back."""
-    diglot.export_pretrained(spec, shift[0], model, source=source)
-    try:
-        return forward(model, spec, shift[1])
-    finally:
-        diglot.export_pretrained(spec, state, model, source=source)
 
 
 def run(side: str, network: Any, state: State, inputs: Arrays, like: Arrays) -> Arrays:
