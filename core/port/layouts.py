@@ -111,19 +111,18 @@ def _shape(layout: Layout, shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape
 
 
-def mistaken(torch: Array, keras: Array) -> tuple[int, ...] | None:
-    """The permutation that is no layout by which the two hold the same numbers, or None."""
-    for order in itertools.permutations(range(torch.ndim)):
-        if tuple(torch.shape[axis] for axis in order) == keras.shape and np.array_equal(torch.transpose(order), keras):
-            return order
-    return None
-
-
 def masked(array: Array) -> Array:
     """An array within a model, where what is masked is one number: -inf in one framework, and very low in the other."""
     if array.dtype.kind != "f" or not array.size or not np.min(array) <= LOW:
         return array
     return np.where(array <= LOW, LOW, array)
+
+
+def below(*arrays: Array) -> Iterator[float]:
+    """A number below all that several outputs hold, to stand for -inf in each of them; none where none is masked."""
+    floats = [array for array in arrays if array.dtype.kind == "f"]
+    if any(np.any(np.isneginf(array)) for array in floats):
+        yield -1 - 2 * max(float(np.max(np.abs(array[np.isfinite(array)]), initial=0)) for array in floats)
 
 
 def inner(torch: Array, keras: Array, maps: tuple[tuple[int, ...], ...] = (), preferred: str = "") -> Layout | None:
@@ -197,4 +196,9 @@ def alike_in(layout: Layout, torch: Array, keras: Array) -> bool:
 def misfit(one: Array, other: Array) -> float:
     """How far two tensors are apart in the layout that fits best; infinitely where none does."""
     layout = fitting(one, other)
-    return math.inf if layout is None else float(np.max(np.abs(layout.to_keras(one) - other), initial=0))
+    if layout is None:
+        return math.inf
+    laid = layout.to_keras(one)
+    with np.errstate(invalid="ignore"):
+        apart = float(np.max(np.abs(np.where(laid == other, 0, laid - other)), initial=0))
+    return math.inf if math.isnan(apart) else apart
