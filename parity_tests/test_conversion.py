@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -471,7 +472,8 @@ class Whole(InFolder):
         before = sorted(os.listdir(self.folder))
         done = subprocess.run([sys.executable, "-c", program, "convert", *words], capture_output=True, text=True)
         self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
-        self.assertRegex(done.stderr, rf"^diglot: .*{name} was not written: .*\n$")
+        told = f"{name} was not written: {os.strerror(errno.EFBIG)}; what was there before is untouched"
+        self.assertRegex(done.stderr, rf"^diglot: .*{told}\n$")
         self.assertEqual(sorted(os.listdir(self.folder)), before)
 
     def keras(self) -> Path:

@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import CheckpointError
 from . import hdf5, pickled, safetensors, torch_file
 from .planned import Planned
-from .stored import CODES
+from .stored import CODES, reason
 
 OPAQUE = {"BF16": "V2", "BOOL": "?"}
 ALIGNED = 64
@@ -130,7 +130,7 @@ def _hdf5(path: Path, written: Callable[[Any], dict[str, Any]]) -> Iterator[Sink
         with h5py.File(path, "w") as file:
             offsets = [dataset.id.get_offset() for dataset in written(file).values()]
     except (ValueError, RuntimeError, TypeError) as error:  # a name that HDF5 does not take
-        raise CheckpointError(f"these weights cannot be written as HDF5: {error}") from error
+        raise CheckpointError(f"these weights cannot be written as HDF5: {reason(error)}") from error
     with path.open("r+b", buffering=0) as target:
         yield _placed(target, offsets)
 

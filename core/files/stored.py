@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import mmap
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
 AXES = 32
 LARGEST = 2**62
 LINE = 120
+ERRNO = re.compile(r"\berrno = (\d+)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,13 +68,17 @@ class Stored:
 
 @dataclass
 class Held:
-    """What a file holds. `form` is a word of core/files/forms.py; `files` are paged out by `forget`."""
+    """What a file holds. `form` is a word of core/files/forms.py; `files` are paged out by `forget`.
+
+    `notes` are sentences on what of the file was not taken.
+    """
 
     label: str
     form: str
     tensors: dict[str, Stored]
     metadata: dict[str, str] = field(default_factory=dict)
     files: list[Mapped] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def forget(self) -> None:
         """Give the memory of what was read back to the system."""
@@ -117,6 +123,10 @@ class Mapped:
 
 def reason(error: BaseException) -> str:
     """What an exception says, in a line that is not too long for a sentence."""
+    if number := ERRNO.search(str(error)):  # of HDF5's library, which says it amid a list of its own variables
+        return os.strerror(int(number[1]))
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
     lines = str(error).splitlines()
     text = lines[0] if lines and lines[0].strip() else type(error).__name__
     return text if len(text) <= LINE else f"{text[:LINE]}…"

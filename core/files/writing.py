@@ -18,7 +18,7 @@ from ..errors import CheckpointError, DiglotError
 from . import streaming
 from .containers import size_beside
 from .planned import File
-from .stored import Held
+from .stored import Held, reason
 from .streaming import Tell
 
 
@@ -125,10 +125,9 @@ def _told(path: Path) -> Iterator[None]:
     except (OSError, RuntimeError) as error:
         if isinstance(error, DiglotError):
             raise
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise CheckpointError(f"{path} was not written: {reason}; what was there before is untouched") from error
+        raise CheckpointError(f"{path} was not written: {reason(error)}; what was there before is untouched") from error
 
 
 def _unwritable(path: Path, error: OSError | ValueError) -> CheckpointError:
-    reason = error.strerror if isinstance(error, OSError) else error
-    return CheckpointError(f"{path} cannot be written: {reason}; choose another folder")
+    said = error.strerror if isinstance(error, OSError) else error
+    return CheckpointError(f"{path} cannot be written: {said}; choose another folder")
