@@ -40,16 +40,18 @@ def representable(arrays: Arrays) -> Arrays:
     }
 
 
-def movement(base: Arrays, *others: Arrays) -> dict[str, float]:
+def movement(base: Arrays, *others: Arrays, ulp: str = NARROW) -> dict[str, float]:
     """The largest movement of each float tensor, and at least one unit in the last place of its largest element.
 
+    The unit is that of `ulp`, or of the tensor's own type if that is wider: what no movement reaches is still rounded.
     A tensor of which the movement leaves another shape, or nothing, has moved infinitely far.
     """
     result = {}
     for name, array in base.items():
         if np.issubdtype(array.dtype, np.floating) and array.size and np.all(np.isfinite(array)):
             moves = [_distance(array, other.get(name)) for other in others]
-            result[name] = float(np.max([*moves, np.spacing(np.max(np.abs(array)))]))  # where NaN stays NaN
+            least = max(float(np.spacing(np.max(np.abs(array)))), unit(array, ulp))
+            result[name] = float(np.max([*moves, least]))  # where NaN stays NaN
     return result
 
 
@@ -75,5 +77,7 @@ def larger(one: dict[str, float], other: dict[str, float]) -> dict[str, float]:
 
 
 def unit(array: NDArray[Any], ulp: str) -> float:
-    """One unit in the last place of the largest element."""
-    return float(np.spacing(np.max(np.abs(array)).astype(ulp)))
+    """One unit in the last place of the largest element; 0 where that is beyond the type."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        step = float(np.spacing(np.max(np.abs(array)).astype(ulp)))
+    return step if math.isfinite(step) else 0.0

@@ -63,7 +63,7 @@ class Trio:
         ]
 
     def _floors(self, base: dict[str, Arrays], move: str) -> dict[str, float]:
-        moves = [floor.movement(base[who], self.opinion(who, self.case(move, who))) for who in NAMES]
+        moves = [floor.movement(base[who], self.opinion(who, self.case(move, who)), ulp=move) for who in NAMES]
         return floor.larger(floor.larger(moves[0], moves[1]), moves[2])
 
     def _compared(

@@ -246,6 +246,8 @@ class Floors(unittest.TestCase):
         moves = [{**base, "x": array(1, 8.5)}, {**base, "x": array(0, 8)}]
         self.assertEqual(floor.movement(base, *moves), {"x": 1.0, "still": float(np.spacing(8.0))})
         self.assertEqual(floor.movement({"x": array(-8, 1)}), {"x": float(np.spacing(8.0))})
+        wide = floor.movement({"x": array(-8, 1), "past": array(1e300)}, ulp=floor.WIDE)
+        self.assertEqual(wide, {"x": float(np.spacing(np.float32(8))), "past": float(np.spacing(1e300))})
 
     def test_a_movement_that_is_no_number_is_not_hidden(self) -> None:
         base, quiet, broken = {"x": array(1)}, {"x": array(1)}, {"x": array(NAN)}
