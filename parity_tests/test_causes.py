@@ -187,6 +187,8 @@ class Computing(unittest.TestCase):
              lambda x: x.mean(1), lambda x: x.sum(1)),
             ("computes leaky relu of slope 0.01, Keras's `b` leaky relu of slope 0.3",
              lambda x: np.where(x > 0, x, 0.01 * x), lambda x: np.where(x > 0, x, 0.3 * x)),
+            ("computes 0.1 times its input, Keras's `b` 0.10000000149 times its input (each to 15 digits): the latter is "
+             "the number as float32 holds it", lambda x: 0.1 * x, lambda x: float(np.float32(0.1)) * x),
             ("computes its input unchanged, Keras's `b` relu", lambda x: x, lambda x: np.maximum(x, 0)),
             ("what Keras's `b` gives is relu of what PyTorch's `a` gives",
              lambda x: x @ draw(8, 8, name="k"), lambda x: np.maximum(x @ draw(8, 8, name="k"), 0)),

@@ -90,6 +90,13 @@ class Elementwise(unittest.TestCase):
         found = names((given,), output)
         self.assertIn(name, found[:1])
 
+    @parameterized.expand([0.1, 0.37, -2.3, 1e-4, 31.0])
+    def test_a_factor_is_no_normalisation(self, factor: float) -> None:
+        for shape in ((5, 4), (1, 4), (2, 6, 8), (1, 3, 3, 2)):
+            x = draw(*shape)
+            found = identified((x,), factor * x, {})
+            self.assertNotIn("normalisation", [item.family for item in found], shape)
+
     def test_nothing_is_claimed_of_noise(self) -> None:
         for shape in ((4, 6, 6, 8), (4, 3, 3, 8), (4, 6, 16), (4, 8), (4, 12, 12, 8)):
             with self.subTest(shape):

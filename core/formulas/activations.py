@@ -83,14 +83,17 @@ def leaky_relu(x: Array, y: Array) -> Found | None:
     slope = settled(y[below] / x[below]) if below.any() else None
     if slope is None or slope in (0.0, 1.0) or not (x > 0).any():
         return None
-    return Found("activation", f"leaky relu of slope {number(slope)}", digits(np.where(x < 0, slope * x, x), y))
+    made = np.where(x < 0, slope * x, x)
+    return Found("activation", f"leaky relu of slope {number(slope)}", digits(made, y), numbers=(slope,))
 
 
 def scaled_elu(x: Array, y: Array) -> Found | None:
     """Above zero the input itself, below it alpha (exp(x) - 1)."""
     below = x < 0
     alpha = settled(y[below] / np.expm1(x[below])) if below.any() else None
-    return Found("activation", f"elu of alpha {number(alpha)}", digits(elu(x, alpha), y)) if alpha else None
+    if not alpha:
+        return None
+    return Found("activation", f"elu of alpha {number(alpha)}", digits(elu(x, alpha), y), numbers=(alpha,))
 
 
 def celu(x: Array, y: Array) -> Found | None:
@@ -108,7 +111,9 @@ def swish(x: Array, y: Array) -> Found | None:
         return None
     share, base = share[inside], x[x != 0][inside]
     beta = settled(np.log(share / (1.0 - share)) / base)
-    return Found("activation", f"x sigmoid({number(beta)} x)", digits(x * sigmoid(beta * x), y)) if beta else None
+    if not beta:
+        return None
+    return Found("activation", f"x sigmoid({number(beta)} x)", digits(x * sigmoid(beta * x), y), numbers=(beta,))
 
 
 def scaled_sigmoid(x: Array, y: Array) -> Found | None:
@@ -117,7 +122,9 @@ def scaled_sigmoid(x: Array, y: Array) -> Found | None:
     if not inside.any() or (y < 0).any() or (y > 1).any():
         return None
     beta = settled(np.log(y[inside] / (1.0 - y[inside])) / x[inside])
-    return Found("activation", f"sigmoid of {number(beta)} x", digits(sigmoid(beta * x), y)) if beta else None
+    if not beta:
+        return None
+    return Found("activation", f"sigmoid of {number(beta)} x", digits(sigmoid(beta * x), y), numbers=(beta,))
 
 
 def softplus_beta(x: Array, y: Array) -> Found | None:
@@ -135,11 +142,13 @@ def clipped(x: Array, y: Array) -> Found | None:
     if not below and not above:
         return None
     name = f"clip to {number(low)} … {number(high)}"
+    numbers: tuple[float, ...] = (low, high)
     if not (below and above):
         name = f"clip to at least {number(low)}" if below else f"clip to at most {number(high)}"
+        numbers = (low,) if below else (high,)
     elif low == 0:
-        name = f"relu up to {number(high)}"
-    return Found("activation", name, digits(np.clip(x, low, high), y))
+        name, numbers = f"relu up to {number(high)}", (high,)
+    return Found("activation", name, digits(np.clip(x, low, high), y), numbers=numbers)
 
 
 def thresholded(x: Array, y: Array) -> Found | None:
@@ -186,7 +195,8 @@ def scaling(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Array]
             name, phrase = words.format("its input"), words
             if words == "{0}":
                 name, phrase = "its input unchanged", "{0} itself"
-            yield Found("scaling", name, made, phrase)
+            numbers = tuple(value for value, none in ((slope, 1.0), (start, 0.0)) if value != none)
+            yield Found("scaling", name, made, phrase, numbers)
 
 
 def _lines(x: Array, y: Array) -> Iterator[tuple[float, float]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,17 +23,27 @@ Family = Callable[[Sequence[Array], Array, Mapping[str, Array]], Iterator["Found
 class Found:
     """`name` is what the output is: "relu", "the sum". `phrase` holds `{0}`, `{1}` … where its operands are named.
 
-    `digits` are those in which the formula and the output agree, relative to the largest element.
+    `digits` are those in which the formula and the output agree, relative to the largest element. `numbers` are those
+    that were solved for, in the order in which the name gives them.
     """
 
     family: str
     name: str
     digits: float
     phrase: str = ""
+    numbers: tuple[float, ...] = ()
 
     def of(self, *operands: str) -> str:
         """The formula with its operands named: "relu of `conv1`"."""
         return (self.phrase or f"{self.name} of {{0}}").format(*operands)
+
+    def finer(self, places: int) -> Found:
+        """The formula with its numbers to so many places."""
+        text, told = self.name, ""
+        for value in self.numbers:
+            before, short, text = text.partition(number(value))
+            told += before + (f"{value:.{places}g}" if short else "")
+        return replace(self, name=told + text)
 
 
 def digits(one: Array, other: Array) -> float:

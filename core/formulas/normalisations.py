@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from .found import Array, Found, axis_name, digits, number, over, sample
 
 FEW, MOST = 256, 20_000
+ROUNDING = 1e-15
+"""Of the mean square, what is lost when an epsilon is solved from it."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,17 @@ def _fits(tensor: Array, shape: tuple[int, ...], own: bool) -> bool:
 
 @dataclass(frozen=True)
 class Moments:
-    """The mean that is taken off, or nothing, and the mean square of what is left, per element of the input."""
+    """The mean that is taken off, or nothing, and the mean square of what is left, per element of the input.
+
+    `free` where an epsilon may be added to it, which is not of what is taken over the batch.
+    """
 
     family: str
     name: str
     mean: Array
     square: Array
     count: int = 0
+    free: bool = True
 
 
 def normalisation(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Array]) -> Iterator[Found]:
@@ -123,7 +129,9 @@ def _epsilons(moments: Moments, affine: Affine, centred: Array, square: Array, t
         power = square * correction
         for inside in (True, False):
             fits = root[telling] ** 2 - power[telling] if inside else root[telling] - np.sqrt(power[telling])
-            epsilon = _least(float(np.median(fits)))
+            epsilon = _least(float(np.median(fits)), float(np.median(power[telling])))
+            if epsilon and not (moments.free and _is_told(epsilon, power)):
+                continue
             with np.errstate(all="ignore"):
                 divisor = np.sqrt(np.maximum(power + epsilon, 0.0)) if inside else np.sqrt(power) + epsilon
                 made = centred / divisor * affine.factor + affine.summand
@@ -131,12 +139,22 @@ def _epsilons(moments: Moments, affine: Affine, centred: Array, square: Array, t
             if epsilon and not inside:
                 told += " outside the root"
             name = ", ".join(filter(None, [moments.name, told, unbiased, affine.words]))
-            yield Found(moments.family, name, digits(made, target))
+            numbers = (epsilon,) if epsilon else ()
+            yield Found(moments.family, name, digits(made, target), numbers=numbers)
 
 
-def _least(epsilon: float) -> float:
-    """An epsilon that is no more than the rounding of what it was solved from is none."""
-    return 0.0 if abs(epsilon) < 1e-14 or not math.isfinite(epsilon) else epsilon
+def _least(epsilon: float, power: float) -> float:
+    """An epsilon that is no more than the rounding of what it was solved from, or less than nothing, is none."""
+    return 0.0 if not math.isfinite(epsilon) or epsilon < max(1e-14, ROUNDING * power) else epsilon
+
+
+def _is_told(epsilon: float, power: Array) -> bool:
+    """Whether an epsilon is one that a person writes, or numbers of many sizes, not drowned in it, tell of it.
+
+    With any other, a normalisation of numbers of one size is any factor.
+    """
+    short = abs(float(f"{epsilon:.2g}") - epsilon) <= 1e-6 * epsilon
+    return short or bool(epsilon < np.max(power) and np.ptp(power) > 1e-3 * np.max(power))
 
 
 def _moments(x: Array, tensors: Mapping[str, Array]) -> Iterator[Moments]:
@@ -149,14 +167,16 @@ def _moments(x: Array, tensors: Mapping[str, Array]) -> Iterator[Moments]:
             number_of = math.prod(x.shape[axis] for axis in axes)
             if number_of < 2:
                 continue
-            middle = x.mean(axes, keepdims=True)
-            centred = Moments("normalisation", _name(axes, x.ndim), middle, x.var(axes, keepdims=True), number_of)
+            middle, free = x.mean(axes, keepdims=True), 0 not in axes
+            name, variance = _name(axes, x.ndim), x.var(axes, keepdims=True)
+            centred = Moments("normalisation", name, middle, variance, number_of, free or "batch norm" in name)
             if np.any(centred.square):
                 yield centred
             square = np.mean(x**2, axes, keepdims=True)
-            yield Moments("normalisation", f"rms norm over {over(axes, x.ndim)}", np.zeros(()), square)
+            rms = f"rms norm over {over(axes, x.ndim)}"
+            yield Moments("normalisation", rms, np.zeros(()), square, free=free)
             length = f"division by the Euclidean length over {over(axes, x.ndim)}"
-            yield Moments("normalisation", length, np.zeros(()), square * number_of)
+            yield Moments("normalisation", length, np.zeros(()), square * number_of, free=free)
     yield from _groups(x)
 
 

@@ -18,6 +18,8 @@ from .roles import SLOTS
 
 SHARP = 12.0
 """With more digits than this, nothing of a formula was held in float32."""
+FEWEST, MORE = 6, 2
+"""The places of a number that are tried first where two read alike, and those that are told beyond the first apart."""
 
 
 def needed(replay: Replayed) -> float:
@@ -48,7 +50,8 @@ def by_formula(replay: Replayed) -> Cause | None:
         how = _each(one.digits, other.digits)
         text = f"{names[0]} computes {one.name}, {names[1]} {_short(one.name, other.name)} ({how})"
         inverted = opposite((inputs, one.name), (taken, other.name))
-        return Cause(f"{text}: the one masks out what the other attends to" if inverted else text, "", True)
+        why = ": the one masks out what the other attends to" if inverted else _rounding(one, other)
+        return Cause(text + why, "", True)
     for one_name, other_name, known, made in ((names[0], names[1], torch, keras), (names[1], names[0], keras, torch)):
         if link := related(known, made, least, common):
             text = f"what {other_name} gives is {link.of(f'what {one_name} gives')} (to {told(link.digits)})"
@@ -139,10 +142,34 @@ def telling(ours: Iterable[Found], theirs: Iterable[Found], common: float) -> tu
     pairs = [
         (one, other)
         for one, other in itertools.product(ours, theirs)
-        if one.name != other.name and explains(min(one.digits, other.digits), common)
+        if explains(min(one.digits, other.digits), common)
     ]
+    pairs = [apart for pair in pairs if (apart := _apart(*pair))]
     alike = [pair for pair in pairs if pair[0].family == pair[1].family]
     return next(iter([*alike, *pairs]), None)
+
+
+def _apart(one: Found, other: Found) -> tuple[Found, Found] | None:
+    """Two formulas in names that differ: with as many places of their numbers as it takes, if these differ at all."""
+    if one.name != other.name:
+        return one, other
+    for places in range(FEWEST, int(min(one.digits, other.digits)) - 1):
+        finer = one.finer(places), other.finer(places)
+        if finer[0].name != finer[1].name:
+            return one.finer(places + MORE), other.finer(places + MORE)
+    return None
+
+
+def _rounding(one: Found, other: Found) -> str:
+    """Which side's numbers are the other's as float32 holds them, as the end of a sentence."""
+    if not one.numbers or len(one.numbers) != len(other.numbers):
+        return ""
+    for wide, narrow, which in ((one, other, "latter"), (other, one, "former")):
+        given, held = np.array(wide.numbers), np.array(narrow.numbers)
+        rounded = ROUNDINGS["float32"](given)
+        if np.any(rounded != given) and digits(rounded, held) >= SHARP > digits(given, held):
+            return f": the {which} is the number as float32 holds it"
+    return ""
 
 
 def same(ours: Iterable[Found], theirs: Iterable[Found]) -> tuple[Found, Found] | None:
