@@ -158,6 +158,13 @@ class Weights(unittest.TestCase):
         self.assertEqual([slot.name for slot in found.layers[0].slots], ["kernel", "bias"])
         self.assertEqual(found.state()["0.weight"].tobytes(), model[0].weight.detach().numpy().tobytes())
 
+    @parameterized.expand([(False,), (True,)])
+    def test_a_hard_sigmoid_has_no_sixth_in_float32_in_its_gradient(self, inplace: bool) -> None:
+        x = 3 * drawn(2, 5)
+        found = subject(nn.Sequential(nn.Identity(), nn.Hardsigmoid(inplace)), x)
+        gradient = found.gradients([x], [np.ones_like(x)])["input 0"]
+        self.assertEqual(set(gradient.ravel().tolist()) - {0.0}, {1 / 6})
+
     def test_unknown_names_and_other_shapes_are_refused_before_anything_is_written(self) -> None:
         found = subject(nn.Sequential(nn.Linear(3, 4)), drawn(2, 3))
         for arrays, words in (({"0.wight": drawn(4, 3)}, "did you mean '0.weight'"), ({"0.bias": drawn(3)}, "shape")):

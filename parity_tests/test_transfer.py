@@ -1,6 +1,7 @@
 """Weights between users' own live models: every layout, both ways, to the bit; and what is refused."""
 
 import unittest
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -281,6 +282,57 @@ class TransferTest(unittest.TestCase):
         diglot.transfer(first, second)
         held = first.weight.detach().numpy()
         np.testing.assert_array_equal(np.array(second.weights[0]), held.T)
+
+    @parameterized.expand(["weight_norm", "spectral_norm"])
+    def test_a_convolution_that_is_normed_by_a_hook_goes_both_ways(self, name: str) -> None:
+        torch.manual_seed(0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            first = nn.Sequential(getattr(nn.utils, name)(nn.Conv2d(3, 4, 3)))
+        before = {key: value.clone() for key, value in first.state_dict().items()}
+        second = sequential(IMAGE, layers.Conv2D(4, 3))
+        self.assertEqual(sorted(diglot.transfer(first, second)), ["0.bias", "0.weight"])
+        self.assertTrue(all(torch.equal(value, before[key]) for key, value in first.state_dict().items()))
+        kernel = np.array(second.weights[0]) * 2
+        second.weights[0].assign(kernel)
+        if name == "spectral_norm":
+            with self.assertRaisesRegex(StateError, "cannot give the numbers"):
+                diglot.transfer(second, first)
+            self.assertTrue(all(torch.equal(value, before[key]) for key, value in first.state_dict().items()))
+            return
+        diglot.transfer(second, first)
+        returned = sequential(IMAGE, layers.Conv2D(4, 3))
+        diglot.transfer(first, returned)
+        unit = np.spacing(np.abs(kernel).max())
+        self.assertIs(compare.pair("", np.array(returned.weights[0]), kernel, unit).verdict, Verdict.EQUAL)
+
+    def test_a_spectral_norm_does_not_move_when_it_is_read_in_training_mode(self) -> None:
+        torch.manual_seed(0)
+        first = nn.utils.parametrizations.spectral_norm(nn.Linear(3, 4))
+        before = {key: value.clone() for key, value in first.state_dict().items()}
+        second = sequential((3,), layers.Dense(4))
+        diglot.transfer(first, second)
+        self.assertTrue(first.training)
+        self.assertTrue(all(torch.equal(value, before[key]) for key, value in first.state_dict().items()))
+        np.testing.assert_array_equal(np.array(second.weights[0]), first.eval().weight.detach().numpy().T)
+
+    def test_a_convolution_of_a_class_of_its_own_lies_as_a_kernel(self) -> None:
+        class Modulated(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.weight = nn.Parameter(torch.randn(1, 4, 4, 3, 3))
+
+        class Kernel(layers.Layer):
+            def build(self, shape: Any) -> None:
+                self.kernel = self.add_weight(shape=(3, 3, 4, 4), name="kernel")
+
+            def call(self, x: Any) -> Any:
+                return keras.ops.conv(x, self.kernel)
+
+        first, second = Modulated(), sequential((5, 5, 4), Kernel())
+        diglot.transfer(first, second)
+        held = first.weight.detach().numpy()[0]
+        np.testing.assert_array_equal(np.array(second.weights[0]), held.transpose(2, 3, 1, 0))
 
     def test_into_another_type_and_out_of_it(self) -> None:
         first, second = nn.Linear(3, 4).double(), sequential((3,), layers.Dense(4))

@@ -28,6 +28,7 @@ from .replaying import Replaying, count_of
 from .roles import CHANCE, MOVING
 from .swapping import swapped
 
+RECURRENT, PACKED = frozenset({"lstm", "gru", "rnn"}), "pack_padded_sequence"
 SHOWN = 3  # steps of each side that a sentence lists
 SIDE_OF = {"PyTorch": "torch", "Keras": "keras"}
 
@@ -128,8 +129,8 @@ class Search:
     def anywhere(self, training: bool) -> Fault | None:
         """The first step that differs by itself, forward, backward, or in training in what it keeps."""
         for index in range(len(self.porting.pairs)):
-            if not self.agrees(index, training):
-                return self.at(index, training)
+            if not self.agrees(index, training) and (self.parted(index) or not self.strange(index)):
+                return self.at(index, training)  # one that makes the same of something else is no pair step by step
         return None
 
     def agrees(self, index: int, training: bool) -> bool:
@@ -172,6 +173,13 @@ class Search:
             f"what reaches `{pair.torch.name}` (Keras's `{pair.keras.name}`) differs, though every layer before agrees"
         )
         names = (name, other) if name or other else (pair.torch.name, pair.keras.name)
+        if pair.keras.role in RECURRENT and any(PACKED in step.name for step in lone[0]):
+            shown = (
+                f"PyTorch runs `{pair.torch.name}` on each sequence to its own length (`{name}`), and Keras's "
+                f"`{pair.keras.name}` goes on through the padding: it is given no mask"
+            )
+            if not any(array.dtype.kind == "b" for array in pair.keras.inputs):
+                return Fault(pair.torch.name, pair.keras.name, "between", f"{shown} ({text})")
         if why is None or not why.confirmed:
             steps = [self.porting.traces[side].steps for side in SIDES]
             if turned := swapped(index, self.porting.pairs, *steps):

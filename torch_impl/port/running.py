@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,12 @@ from torch.overrides import TorchFunctionMode
 NARROW, WIDE = torch.float32, torch.float64
 EPSILON = torch.finfo(NARROW).eps
 """What an RMS norm without one takes in float32, which is what its user sees."""
+
+
+def graded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as it is outside of any no_grad or inference_mode of its caller's."""
+    found: Callable[..., Any] = torch.inference_mode(False)(torch.enable_grad()(function))
+    return found
 
 
 @contextlib.contextmanager
@@ -55,9 +61,17 @@ class Raised(TorchFunctionMode):
         name = str(getattr(func, "__name__", ""))
         if self.wide and name == "rms_norm" and kwargs.get("eps", args[3] if len(args) > 3 else None) is None:
             args, kwargs = args[:3], kwargs | {"eps": EPSILON}
+        if self.wide and name in ("hardsigmoid", "hardsigmoid_"):
+            return _hard_sigmoid(args[0], name.endswith("_") or any(args[1:]) or kwargs.get("inplace", False))
         if name in DROPPING:
             args, kwargs = _undropped(name, args, kwargs)
         return func(*args, **kwargs)
+
+
+def _hard_sigmoid(x: Tensor, inplace: bool) -> Tensor:
+    """The same, but for the sixth in its gradient, which PyTorch holds in float32."""
+    result = torch.clamp(x + 3, 0, 6) / 6
+    return x.copy_(result) if inplace else result
 
 
 DROPPING = {
