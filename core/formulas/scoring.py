@@ -91,7 +91,13 @@ def bias_told(bias: Array | None, seen: Array) -> str:
     shown = np.asarray(seen.all(0))
     rows, columns = np.indices(bias.shape[-2:])
     back = np.maximum(rows - columns, 0)
-    for told, distance in (("distance back", back), ("distance", np.abs(rows - columns)), ("distance on", back.T)):
+    ways = {
+        "places from key to query": rows - columns,
+        "distance": np.abs(rows - columns),
+        "places back": back,
+        "places ahead": back.T,
+    }
+    for told, distance in ways.items():
         lines = _centred(np.broadcast_to(distance, bias.shape).astype(float), shown)
         held = _centred(bias, shown)
         slopes = [_slope(line, own) for line, own in zip(lines, held, strict=True)]

@@ -18,7 +18,7 @@ from .roles import CHANCE, MOVING
 
 ACTIVATIONS = frozenset(
     {"relu", "relu6", "sigmoid", "tanh", "silu", "softplus", "softsign", "mish", "selu", "hard_sigmoid", "hard_swish",
-     "log_sigmoid", "exponential", "gelu", "leaky_relu", "elu", "softmax", "log_softmax"}
+     "log_sigmoid", "exponential", "gelu", "leaky_relu", "elu", "softmax", "log_softmax", "hardtanh"}
 )  # fmt: skip
 FAMILIES = (
     ACTIVATIONS,

@@ -108,6 +108,18 @@ def held_fast(porting: Porting) -> Fault | None:
     return None
 
 
+def carried_on(porting: Porting) -> Fault | None:
+    """A recurrent layer of Keras's that begins with the state in which the batch before left it."""
+    for index, pair in enumerate(porting.pairs):
+        if pair.keras.settings.get("stateful"):
+            text = (
+                f"Keras's `{pair.keras.name}` is stateful: it begins with the state in which the batch before left it, "
+                f"and PyTorch's `{pair.torch.name}` anew"
+            )
+            return Fault(pair.torch.name, pair.keras.name, pair.torch.role, text, index)
+    return None
+
+
 def aside(porting: Porting) -> list[str]:
     """What Keras's fit would do beside the steps that were compared."""
     found = porting.subjects["keras"].aside()

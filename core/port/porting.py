@@ -11,6 +11,7 @@ import numpy as np
 from .. import floor
 from ..axes import parse
 from ..backend import SIDES
+from ..errors import InputError
 from ..measured import Job, Measured
 from ..noise import generator
 from ..technique import Arrays
@@ -57,7 +58,11 @@ class Porting(Measured):
         misfits = []
         for option in self.given.options:
             self.given.layouts = option
-            ours = self.subjects["torch"].run(self.given.of("torch", self.given.batch()), watch=False).outputs
+            try:
+                ours = self.subjects["torch"].run(self.given.of("torch", self.given.batch()), watch=False).outputs
+            except InputError:  # a copy that was built on another layout may refuse this one
+                misfits.append(math.inf)
+                continue
             pairs = outputs(ours, theirs, torch_outputs, keras_outputs)
             both = [
                 (ours[one.torch], theirs[one.keras]) for one in pairs if one.torch is not None and one.keras is not None

@@ -54,7 +54,8 @@ SETTINGS = {
     "global_max_pool": (), "global_average_pool": (),
     "relu": (), "relu6": (), "sigmoid": (), "tanh": (), "silu": (), "softplus": (), "softsign": (), "mish": (),
     "selu": (), "hard_sigmoid": (), "hard_swish": (), "log_sigmoid": (), "exponential": (), "prelu": (),
-    "gelu": ("approximate",), "leaky_relu": ("slope",), "elu": ("alpha",), "softmax": ("axis",),
+    "gelu": ("approximate",), "leaky_relu": ("slope",), "elu": ("alpha",), "hardtanh": ("least", "most"),
+    "softmax": ("axis",),
     "log_softmax": ("axis",),  # axis: -1 for the last one in the canonical layout
     "dropout": ("rate", "broadcast"),  # broadcast: how many axes share one draw
     "noise": ("rate",),

@@ -160,7 +160,12 @@ class Session:
         still = dropping.held_still(porting, self.notes)
         job = porting.training(steps, porting.rate(porting.run("torch", porting.gradients(), batches[:1])), still)
         found = porting.measure(job, batches)
-        self.judge("training", started, found, lambda: self.search.forward() or self.search.anywhere(training=True))
+        self.judge(
+            "training",
+            started,
+            found,
+            lambda: self.search.forward() or self.search.anywhere(training=True) or dropping.carried_on(porting),
+        )
         for fault in filter(None, (dropping.held_fast(porting), dropping.difference(porting))):
             self.blame(fault)
         self.notes += dropping.aside(porting)

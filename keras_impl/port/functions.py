@@ -35,7 +35,7 @@ PLAIN = {
     "slice": "slice", "strided_slice": "slice", "stack": "stack", "cast": "cast", "broadcast_to": "expand",
     "tile": "expand", "repeat": "expand", "identity": "identity", "stop_gradient": "identity", "copy": "identity",
     "take": "slice", "gather": "slice", "take_along_axis": "slice",
-    "absolute": "abs", "clip": "clamp", "clip_by_value": "clamp", "power": "pow", "negative": "neg", "std": "deviation",
+    "absolute": "abs", "power": "pow", "negative": "neg", "std": "deviation",
     "reduce_std": "deviation", "max": "maximum", "reduce_max": "maximum", "min": "minimum", "reduce_min": "minimum",
     "keras_relu": "hardtanh",
 }  # fmt: skip
@@ -64,6 +64,14 @@ def _relu(given: Arguments, _: Any) -> Told:
     if threshold == 0 and slope == 0:
         return "hardtanh", {"least": 0.0, "most": float(number(top))}
     return "thresholded_relu", {"slope": slope, "most": top, "threshold": threshold}
+
+
+def _clip(given: Arguments, _: Any) -> Told:
+    bounds = [number(first(given, *names)) for names in (("x_min", "clip_value_min"), ("x_max", "clip_value_max"))]
+    if not all(isinstance(bound, int | float) for bound in bounds):
+        return "clamp", {}
+    least, most = map(float, bounds)
+    return ("relu6", {}) if (least, most) == (0, 6) else ("hardtanh", {"least": least, "most": most})
 
 
 def _elu(given: Arguments, _: Any) -> Told:
@@ -148,6 +156,7 @@ TOLD: dict[str, Callable[[Arguments, Any], Told]] = {
     "max": _mean(CUSTOM, "global_max_pool"), "reduce_max": _mean(CUSTOM, "global_max_pool"),
     "var": _variance, "reduce_variance": _variance, "dot_product_attention": _attention,
     "layer_normalization": _layer_norm, "rms_normalization": _rms_norm, "batch_normalization": _batch_norm,
+    **dict.fromkeys(("clip", "clip_by_value"), _clip),
     "hard_tanh": lambda given, result: ("hardtanh", {"least": -1.0, "most": 1.0}),
     "normalize": _l2, "l2_normalize": _l2, "resize": spaces.upsample, "pad": spaces.pad, "dropout": _dropout,
 }  # fmt: skip

@@ -120,6 +120,7 @@ def _recurrent_told(layer: Any, role: str) -> dict[str, Any]:
     if role != "rnn":
         told["recurrent_activation"] = word(cell.recurrent_activation)
     told |= {"reversed": bool(getattr(layer, "go_backwards", False)), "bias": bool(cell.use_bias)}
+    told["stateful"] = bool(getattr(layer, "stateful", False))
     return {**told, "reset_after": bool(cell.reset_after)} if role == "gru" else told
 
 

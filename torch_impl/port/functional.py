@@ -116,7 +116,9 @@ FUNCTIONS: dict[str, tuple[str, tuple[str, ...], Mapping[str, Any]]] = {
         ("to", "type", "type_as", "float", "double", "half", "bfloat16", "long", "int", "bool", "cpu"),
         ("cast", ("input",), {}),
     ),
-    **dict.fromkeys(("expand", "expand_as", "repeat", "tile", "broadcast_to"), ("expand", ("input",), {})),
+    **dict.fromkeys(
+        ("expand", "expand_as", "repeat", "tile", "broadcast_to", "repeat_interleave"), ("expand", ("input",), {})
+    ),
 }  # fmt: skip
 
 GIVEN = frozenset({

@@ -46,8 +46,11 @@ def _rms_norm(values: Values, before: Shape, after: Shape) -> Described:
 
 def _clamp(values: Values, before: Shape, after: Shape) -> Described:
     bounds = (values["min"], values["max"])
-    plain = not any(isinstance(bound, torch.Tensor) for bound in bounds)
-    return {(0, None): "relu", (0, 6): "relu6"}.get(bounds if plain else (), "clamp"), {}
+    if any(isinstance(bound, torch.Tensor) for bound in bounds):
+        return "clamp", {}
+    if None not in bounds and bounds != (0, 6):
+        return "hardtanh", {"least": float(bounds[0]), "most": float(bounds[1])}
+    return {(0, None): "relu", (0, 6): "relu6"}.get(bounds, "clamp"), {}
 
 
 def axis_of(dim: int, rank: int) -> int:
@@ -73,7 +76,7 @@ def _channel_softmax(values: Values, before: Shape, after: Shape) -> Described:
 def _hardtanh(values: Values, before: Shape, after: Shape) -> Described:
     if (values["min_val"], values["max_val"]) == (0, 6):
         return "relu6", {}
-    return "hardtanh", {"least": values["min_val"], "most": values["max_val"]}
+    return "hardtanh", {"least": float(values["min_val"]), "most": float(values["max_val"])}
 
 
 def _dropout(values: Values, before: Shape, after: Shape) -> Described:
