@@ -41,6 +41,8 @@ def convert(
     found.check(force)
     if not dry_run and (spoiled := found.write()):
         warnings.warn(told_of(spoiled), stacklevel=3)
+    for doubt in [each for held in found.held for each in held.doubts]:
+        warnings.warn(doubt, stacklevel=3)
     return found.spec
 
 
@@ -71,7 +73,19 @@ def plan(
     max_shard_size: int | str | None = None,
 ) -> Conversion:
     """What a conversion would write; nothing is touched. Raises as `convert` does."""
-    path = Path(destination)
+    found = _planned(origin, Path(destination), spec, source, mapping, max_shard_size)
+    found.notes[:0] = [each for held in found.held for each in (*held.notes, *held.doubts)]
+    return found
+
+
+def _planned(
+    origin: Any,
+    path: Path,
+    spec: Spec | None,
+    source: str | None,
+    mapping: WeightMapping | None,
+    max_shard_size: int | str | None,
+) -> Conversion:
     if mapping is not None:
         if spec is not None or source is not None:
             raise SpecError("a map is of a user's own two models; give either it, or a spec and a source")

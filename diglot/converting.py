@@ -94,9 +94,10 @@ def _what(found: Conversion) -> str:
         spec = found.spec
         text = f"{spec.name}, {len(spec.weights())} weights, {spec.parameter_count():,} parameters"
     else:
-        text = f"{len(found.tensors):,} tensors, {sum(each.nbytes for each in found.tensors):,} bytes"
+        count = len(found.tensors)
+        text = f"{count:,} tensor{'s'[: count != 1]}, {sum(each.nbytes for each in found.tensors):,} bytes"
     paths = found.files.paths if found.files else [found.path]
-    return f"{paths[-1]}: {text}" + (f" in {len(paths) - 1} shards" if len(paths) > 1 else "")
+    return f"{paths[-1]}: {text}" + (f" in {len(paths) - 1} shard{'s'[: len(paths) != 2]}" if len(paths) > 1 else "")
 
 
 def _show(found: Conversion, src: str) -> None:
@@ -116,7 +117,9 @@ def _show(found: Conversion, src: str) -> None:
                 ", ".join(each.sources), each.name, shape, each.how or "as they are", each.code, f"{each.nbytes:,}"
             )
         table.add_section()
-        table.add_row("", f"{len(file.tensors):,} tensors", "", "", "", f"{file.nbytes:,}")
+        table.add_row(
+            "", f"{len(file.tensors):,} tensor{'s'[: len(file.tensors) != 1]}", "", "", "", f"{file.nbytes:,}"
+        )
         console.print(table)
     for note in found.notes:
         print(note)

@@ -216,6 +216,13 @@ class Hostile(Files):
         self.refused_by_every_verb(path)
         self.assertIn("nothing in it was executed", self.refused(path, self.folder / "out.safetensors"))
 
+    def test_half_an_archive(self) -> None:
+        path = self.folder / "half.pt"
+        for length in (10, -1):
+            path.write_bytes(self.good["pt"].read_bytes()[:length])
+            said = self.refused(path, self.folder / "out.safetensors")
+            self.assertIn("is cut off or damaged: it begins as an archive and has no end; nothing was read", said)
+
     @parameterized.expand([("pt",), ("bin",), ("h5",), ("keras",)])
     def test_a_bare_pickle(self, suffix: str) -> None:
         import pickle

@@ -155,6 +155,29 @@ class Forms(InFolder):
         diglot.convert(self.first, self.folder / "bare.safetensors")
         self.same(self.folder / "bare.safetensors", PLAIN)
 
+    def test_a_checkpoint_of_two_models(self) -> None:
+        torch.save({"model": {"a": torch.ones(1)}, "ema": {"a": torch.zeros(1)}, "step": 3}, self.folder / "two.pth")
+        said = "ema of .*two.pth could be meant as well as model; to convert it, save it alone"
+        with self.assertWarnsRegex(UserWarning, said):
+            diglot.convert(self.folder / "two.pth", self.folder / "x.safetensors")
+        self.assertEqual(load_file(self.folder / "x.safetensors")["a"].tolist(), [1])
+        for words, stream in ((["--dry-run"], 1), ([], 2)):
+            told = command(self.folder / "two.pth", self.folder / "y.safetensors", *words)
+            self.assertRegex(told[stream], "model of .*two.pth was taken, and ema, step left out")
+            self.assertRegex(told[stream], said)
+            self.assertRegex(told[1], "y.safetensors: 1 tensor, 4 bytes")
+
+    @parameterized.expand([
+        ("list", [1, 2], "holds no state_dict but a list; save a model's state_dict()"),
+        ("mapping", {"epoch": 3}, "holds no state_dict but a mapping with epoch; save"),
+        ("sparse", {"a": torch.ones(2, 2).to_sparse()}, "holds a sparse tensor, which no other form of a file has"),
+        ("complex", {"a": torch.ones(2, dtype=torch.complex64)}, "holds a complex tensor, which no other form"),
+    ])  # fmt: skip
+    def test_no_numbers_that_another_form_has(self, name: str, held: Any, said: str) -> None:
+        torch.save(held, self.folder / f"{name}.pth")
+        text = self.sentence(diglot.convert, self.folder / f"{name}.pth", self.folder / "x.safetensors")
+        self.assertIn(f"{name}.pth {said}", text)
+
     def test_a_file_from_before_the_archives(self) -> None:
         torch.save(PLAIN, self.first, _use_new_zipfile_serialization=False)
         diglot.convert(self.first, self.folder / "new.safetensors")

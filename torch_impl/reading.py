@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pickle
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 
 from ..core import shards
 from ..core.errors import CheckpointError
+from ..core.files.stored import reason
 
 WRAPPERS = ("state_dict", "model", "model_state_dict")
 
@@ -49,14 +51,16 @@ def _read(path: Path, stack: contextlib.ExitStack) -> Mapping[str, Any]:
         return _safetensors(path, stack)
     options: dict[str, Any] = {"mmap": True} if zipfile.is_zipfile(path) else {}
     try:
-        held = torch.load(path, map_location="cpu", weights_only=True, **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # PyTorch's, on the protocol of a pickle that it then refuses
+            held = torch.load(path, map_location="cpu", weights_only=True, **options)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path} is damaged, or holds more than tensors; nothing in it was executed. "
             "Save the model's state_dict instead of the model"
         ) from error
     except Exception as error:  # torch.load lets through whatever a damaged archive makes its parts raise
-        raise CheckpointError(f"{path} is not a readable PyTorch file ({error}); nothing was loaded") from error
+        raise CheckpointError(f"{path} is not a readable PyTorch file ({reason(error)}); nothing was loaded") from error
     return {name: array_of(name, tensor) for name, tensor in unwrapped(held, str(path)).items()}
 
 

@@ -72,6 +72,8 @@ def form_of(path: Path) -> str | None:
         return hdf5.FORM
     if zipfile.is_zipfile(path):
         return torch_file.FORM if torch_file.is_archive(path) else hdf5.ARCHIVE
+    if start.startswith(b"PK\x03\x04"):
+        raise CheckpointError(f"{path} is cut off or damaged: it begins as an archive and has no end; nothing was read")
     if path.name.endswith(".safetensors") or start[8:9] == b"{":
         return safetensors.FORM
     if path.name.endswith((".h5", ".hdf5", ".keras")):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,10 +22,18 @@ DTYPES = {
     "float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2", "double": "F64", "float": "F32", "half": "F16",
 }  # fmt: skip
 UNTYPED = "untyped"
+UNHELD = {
+    "sparse": "sparse", "_rebuild_qtensor": "quantized", "QInt": "quantized", "QUInt": "quantized",
+    "Complex": "complex", "complex": "complex", "nested": "nested", "meta_tensor": "empty (meta)",
+}  # fmt: skip
 
 
 class Executable(Exception):
     """A pickle that holds more than tensors: the name that it would have called."""
+
+
+class Unheld(Exception):
+    """A pickle that holds tensors of a kind that no other form of a file has: the word for it."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +128,8 @@ FOUND: dict[tuple[str, str], Any] = {
 class _Reader(pickle._Unpickler):  # type: ignore[misc,name-defined,unused-ignore]
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in FOUND:
-            raise Executable(f"{module}.{name}")
+            kind = next((word for part, word in UNHELD.items() if part in name), "")
+            raise Unheld(kind) if kind and module in ("torch", "torch._utils") else Executable(f"{module}.{name}")
         return FOUND[module, name]
 
     def persistent_load(self, said: Any) -> Storage:
@@ -130,10 +138,9 @@ class _Reader(pickle._Unpickler):  # type: ignore[misc,name-defined,unused-ignor
         return Storage(said[1].code, str(said[2]), said[4])
 
 
-def read(text: bytes) -> Mapping[Any, Any]:
-    """The dictionary in a pickle. Raises Executable for more than tensors, and any other exception for damage."""
-    held = _Reader(io.BytesIO(text)).load()
-    return held if isinstance(held, Mapping) else {"": held}
+def read(text: bytes) -> Any:
+    """What is in a pickle. Raises Executable, Unheld, and any other exception for damage."""
+    return _Reader(io.BytesIO(text)).load()
 
 
 def write(tensors: list[tuple[str, str, tuple[int, ...]]]) -> bytes:

@@ -70,7 +70,7 @@ class Stored:
 class Held:
     """What a file holds. `form` is a word of core/files/forms.py; `files` are paged out by `forget`.
 
-    `notes` are sentences on what of the file was not taken.
+    `notes` are sentences on what of the file was not taken, and `doubts` those on what could be meant as well.
     """
 
     label: str
@@ -79,6 +79,7 @@ class Held:
     metadata: dict[str, str] = field(default_factory=dict)
     files: list[Mapped] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
 
     def forget(self) -> None:
         """Give the memory of what was read back to the system."""

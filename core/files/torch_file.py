@@ -51,37 +51,53 @@ def read(path: Path) -> Held:
             if members[top[0]].file_size > min(PICKLE, 100 * mapped.size):
                 raise CheckpointError(f"{path} has a list of tensors that is too long to be one; nothing was read")
             text = archive.read(top[0])
-        held = _tensors(pickled.read(text), str(path))
+        held, notes, doubts = _tensors(pickled.read(text), str(path))
         found = {name: _stored(name, tensor, members, folder, mapped) for name, tensor in held.items()}
     except pickled.Executable as error:
         raise CheckpointError(
             f"{path} holds more than tensors ({error}); nothing in it was executed. "
             "Save the model's state_dict instead of the model"
         ) from error
+    except pickled.Unheld as error:
+        raise CheckpointError(
+            f"{path} holds a {error} tensor, which no other form of a file has; save it as dense numbers, or leave it "
+            "out; nothing was read"
+        ) from error
     except CheckpointError:
         raise
     except Exception as error:  # a damaged pickle makes the unpickler raise whatever its parts do
         raise CheckpointError(f"{path} is not a readable PyTorch file ({reason(error)}); nothing was read") from error
-    return Held(f"the weights in {path}", FORM, found, {}, [mapped])
+    return Held(f"the weights in {path}", FORM, found, {}, [mapped], notes, doubts)
 
 
-def _tensors(held: Mapping[Any, Any], label: str) -> dict[str, Tensor]:
-    for key in WRAPPERS:
-        inner = held.get(key)
-        if not _is_state(held) and isinstance(inner, Mapping) and _is_state(inner):
-            held = inner
+def _tensors(held: Any, label: str) -> tuple[dict[str, Tensor], list[str], list[str]]:
+    """The tensors of a state_dict, or of the one in a checkpoint; what else that holds; and what else are weights."""
+    notes, doubts = [], []
+    if not isinstance(held, Mapping):
+        raise CheckpointError(f"{label} holds no state_dict but a {type(held).__name__}; save a model's state_dict()")
     if not _is_state(held):
-        kinds = f"a mapping with {', '.join(map(str, list(held)[:3]))}" if held else "nothing"
-        raise CheckpointError(f"{label} holds no state_dict but {kinds}")
+        chosen = next((key for key in WRAPPERS if _is_state(held.get(key))), None)
+        if chosen is None:
+            kinds = f"a mapping with {', '.join(map(str, list(held)[:3]))}" if held else "nothing"
+            raise CheckpointError(f"{label} holds no state_dict but {kinds}; save a model's state_dict() by itself")
+        others = [str(key) for key in held if key != chosen]
+        alike = [str(key) for key, each in held.items() if key != chosen and _is_state(each)]
+        held = held[chosen]
+        if others:
+            notes.append(f"{chosen} of {label} was taken, and {', '.join(others[:5])} left out")
+        if alike:
+            doubts.append(
+                f"{', '.join(alike[:3])} of {label} could be meant as well as {chosen}; to convert it, save it alone"
+            )
     prefix = "module." if all(str(name).startswith("module.") for name in held) else ""
     found = {str(name).removeprefix(prefix): tensor for name, tensor in held.items()}
     if len(found) != len(held):
         raise CheckpointError(f"{label} holds one name twice")
-    return found
+    return found, notes, doubts
 
 
-def _is_state(held: Mapping[Any, Any]) -> bool:
-    return bool(held) and all(isinstance(value, Tensor) for value in held.values())
+def _is_state(held: Any) -> bool:
+    return isinstance(held, Mapping) and bool(held) and all(isinstance(value, Tensor) for value in held.values())
 
 
 def _stored(name: str, tensor: Tensor, members: dict[str, zipfile.ZipInfo], folder: str, mapped: Mapped) -> Stored:
