@@ -12,6 +12,7 @@ import numpy as np
 from diglot.core.formulas.activations import FIXED
 from diglot.core.formulas.attention import attended
 from diglot.core.formulas.found import digits
+from diglot.core.formulas.precisions import ROUNDINGS, bfloat16
 from diglot.core.formulas.softmaxes import softmax
 from diglot.core.noise import generator
 from diglot.core.port.causes import between, cause, reordered
@@ -187,8 +188,8 @@ class Computing(unittest.TestCase):
              lambda x: x.mean(1), lambda x: x.sum(1)),
             ("computes leaky relu of slope 0.01, Keras's `b` leaky relu of slope 0.3",
              lambda x: np.where(x > 0, x, 0.01 * x), lambda x: np.where(x > 0, x, 0.3 * x)),
-            ("computes 0.1 times its input, Keras's `b` 0.10000000149 times its input (each to 15 digits): the latter is "
-             "the number as float32 holds it", lambda x: 0.1 * x, lambda x: float(np.float32(0.1)) * x),
+            ("computes 0.1 times its input, Keras's `b` 0.10000000149 times its input (each to 15 digits): the latter "
+             "is the number as float32 holds it", lambda x: 0.1 * x, lambda x: float(np.float32(0.1)) * x),
             ("computes its input unchanged, Keras's `b` relu", lambda x: x, lambda x: np.maximum(x, 0)),
             ("what Keras's `b` gives is relu of what PyTorch's `a` gives",
              lambda x: x @ draw(8, 8, name="k"), lambda x: np.maximum(x @ draw(8, 8, name="k"), 0)),
@@ -400,6 +401,8 @@ class Numbers(unittest.TestCase):
             ("Keras holds absolute value of PyTorch's numbers", np.abs),
             ("Keras holds nothing but zeros", np.zeros_like),
             ("Keras's numbers are PyTorch's, rounded to float16", lambda x: x.astype(np.float16).astype(float)),
+            ("Keras's numbers are PyTorch's, rounded to bfloat16", bfloat16),
+            ("Keras holds 1.0001 times PyTorch's numbers", lambda x: (1.0001 * x).astype(np.float32)),
             ("", lambda x: draw(*x.shape, name="other")),
         ]
     )
@@ -408,6 +411,11 @@ class Numbers(unittest.TestCase):
             with self.subTest(shape):
                 x = draw(*shape, name="weight").astype(np.float32)
                 self.assertEqual(related(x, np.asarray(function(x.astype(float)))), text)
+
+    @parameterized.expand(ROUNDINGS)
+    def test_the_narrow_side_may_be_pytorchs(self, kind: str) -> None:
+        x = draw(30, 4, name="weight")
+        self.assertEqual(related(ROUNDINGS[kind](x), x), f"PyTorch's numbers are Keras's, rounded to {kind}")
 
     def test_one_of_two_parts(self) -> None:
         one, other = draw(8, name="one"), draw(8, name="other")

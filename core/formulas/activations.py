@@ -9,6 +9,8 @@ import numpy as np
 
 from .found import Array, Found, digits, factor, number, sample, settled
 
+MORE = 1.0
+"""By so many digits a line must be nearer than a simpler one: less is rounding."""
 ERF = np.vectorize(math.erf, otypes=[float])
 
 
@@ -187,9 +189,13 @@ def scaling(inputs: Sequence[Array], output: Array, tensors: Mapping[str, Array]
         return
     sizes = sorted({*x.shape[1:], *(tensor.shape[-1] for tensor in tensors.values() if tensor.ndim)})
     few = np.unravel_index(sample(x.size), x.shape)
+    simpler = -math.inf
     for slope, start in _lines(x[few], y[few]):
         if digits(slope * x[few] + start, y[few]) > 3:
             made = digits(x if (slope, start) == (1.0, 0.0) else slope * x + start, y)
+            if made < simpler + MORE:
+                continue
+            simpler = made
             words = "{0}" if slope == 1 else f"{factor(slope, sizes)} times {{0}}"
             words += f" plus {number(start)}" if start else ""
             name, phrase = words.format("its input"), words

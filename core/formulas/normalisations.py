@@ -153,7 +153,7 @@ def _is_told(epsilon: float, power: Array) -> bool:
 
     With any other, a normalisation of numbers of one size is any factor.
     """
-    short = abs(float(f"{epsilon:.2g}") - epsilon) <= 1e-6 * epsilon
+    short = epsilon <= 1.0 and abs(float(f"{epsilon:.2g}") - epsilon) <= 1e-6 * epsilon
     return short or bool(epsilon < np.max(power) and np.ptp(power) > 1e-3 * np.max(power))
 
 

@@ -86,8 +86,9 @@ def _related(match: Match, torch: Arrays, keras: Arrays) -> str:
     """How Keras's numbers come of PyTorch's in another way than by their places."""
     parts = {piece.tensor: piece.read(torch[piece.tensor], match.axes) for piece in match.torch}
     note = related(canonical(match, torch, "torch"), canonical(match, keras, "keras"), parts)
-    slot = ".".join(match.name.rsplit(".", 2)[-2:])
-    return f"{slot}: {note}" if note else ""
+    whole = not any(piece.pick or piece.span for piece in (*match.torch, *match.keras))
+    slot = "" if whole else ".".join(match.name.rsplit(".", 2)[-2:]) + ": "
+    return f"{slot}{note}" if note else ""
 
 
 def _close(torch: Array, keras: Array) -> bool:

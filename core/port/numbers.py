@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .. import verdict
 from ..formulas.activations import activation, scaling
 from ..formulas.found import digits, sample
-from ..formulas.precisions import bfloat16, float16
+from ..formulas.precisions import ROUNDINGS
 from .identifying import identified
 
 Array = NDArray[Any]
@@ -38,10 +38,11 @@ def related(torch: Array, keras: Array, parts: Mapping[str, Array] | Sequence[Ar
                 return f"Keras holds `{name}` alone, without {_rest(name, named)}"
     if not np.any(other):
         return "Keras holds nothing but zeros"
-    if np.array_equal(float16(one), other):
-        return "Keras's numbers are PyTorch's, rounded to float16"
-    if np.array_equal(bfloat16(one), other):
-        return "Keras's numbers are PyTorch's, rounded to bfloat16"
+    for kind in ROUNDINGS:
+        if np.array_equal(ROUNDINGS[kind](one), other):
+            return f"Keras's numbers are PyTorch's, rounded to {kind}"
+        if np.array_equal(one, ROUNDINGS[kind](other)):
+            return f"PyTorch's numbers are Keras's, rounded to {kind}"
     found = identified((one,), other, {}, NEEDED, (scaling, activation))
     if found and found[0].phrase != "{0} itself":
         return f"Keras holds {found[0].of(OWNER)}"

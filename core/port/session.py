@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -41,6 +42,11 @@ def _is_constant(match: Match, arrays: Arrays) -> bool:
     return is_constant(canonical(match, arrays, "torch"))
 
 
+def _comes_of(item: Found) -> bool:
+    """Whether a weight's numbers were seen to come of the other side's, if not to be the same."""
+    return item.content is Content.DIFFERENT and bool(item.note)
+
+
 class Session:
     """The checks of one comparison, one after another."""
 
@@ -71,7 +77,6 @@ class Session:
         if not wanted:
             return
         first = next(match for match in chart.matches if match.name == wrong[0].name) if wrong else None
-        more = f"; and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
         self._add(
             "weights",
             started,
@@ -81,10 +86,20 @@ class Session:
             worst=wrong[0].name if wrong else "",
             tensors=len(found),
             located=(first.layers[0] or first.layers[1] or None) if first else None,
-            cause=(UNLOADED if not alike else "") + "; ".join(self._told(item) for item in wrong[:SHOWN]) + more
+            cause=(UNLOADED if not alike and not any(map(_comes_of, wrong)) else "") + self._listed(wrong)
             if wrong
             else None,
         )
+
+    def _listed(self, wrong: Sequence[Found]) -> str:
+        """What is wrong with the first weights, and once what is wrong with many."""
+        note, count = next(iter(Counter(item.note for item in wrong if _comes_of(item)).most_common(1)), ("", 0))
+        parts = []
+        if count > SHOWN:
+            parts = [f"in {'all ' if count == len(wrong) else ''}{count} weights that differ, {note}"]
+            wrong = [item for item in wrong if item.note != note]
+        parts += [self._told(item) for item in wrong[:SHOWN]]
+        return "; ".join(parts) + (f"; and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else "")
 
     def _told(self, item: Found) -> str:
         match = next(match for match in self.porting.mapping.matches if match.name == item.name)
