@@ -18,10 +18,8 @@ from .values import arguments
 
 def built(made: nn.Module | None, factory: Any, dtype: torch.dtype, inputs: Inputs) -> nn.Module:
     """A copy of a module, or a new one from a factory; with all its weights."""
-    if made is not None:
-        copy = made if isinstance(made, torch.jit.ScriptModule) else copied(made)
-    else:
-        copy = _from_factory(factory)
+    held = made if made is not None else _from_factory(factory)  # which may hold on to what it returns
+    copy = held if isinstance(held, torch.jit.ScriptModule) else copied(held)
     if isinstance(copy, torch.jit.ScriptModule):
         raise InputError(
             "TorchScript has compiled the PyTorch model, so nothing in it can be seen; give the module itself"

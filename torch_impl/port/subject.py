@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,7 +24,7 @@ from .copying import halved, lowered, raised, uncomputed
 from .known import kind_of
 from .layers import layers
 from .recognising import recognised
-from .running import NARROW, WIDE, Raised, in_mode, untouched
+from .running import NARROW, WIDE, Raised, graded, in_mode, untouched
 from .tensors import Tensors, kept
 from .values import Seen, arguments, array_of, is_float, named, tensor_of
 from .varying import varied
@@ -56,6 +57,7 @@ class Subject:
         self.half = ""
         self._random = torch.Generator().manual_seed(0).get_state()
 
+    @graded
     def state(self) -> Arrays:
         """Every weight and persistent buffer by its own name."""
         if self._state is not None:
@@ -70,11 +72,13 @@ class Subject:
         """Nothing: PyTorch keeps penalties in the user's own loop."""
         return []
 
+    @graded
     def write(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Copy arrays into tensors of the copy. Raises StateError for an unknown name or another shape."""
         self.tensors.write(arrays)
         self._state = None
 
+    @graded
     def run(self, inputs: Inputs, *, training: bool = False, watch: bool = True) -> Trace:
         """A forward pass. Raises InputError where the model does not take these inputs."""
         with self._running(training), torch.no_grad():
@@ -96,6 +100,7 @@ class Subject:
             raise InputError("the PyTorch model gives no tensor, so there is nothing to compare")
         return outputs
 
+    @graded
     def gradients(self, inputs: Inputs, cotangents: Sequence[NDArray[Any] | None], *, training: bool = False) -> Arrays:
         """Zeros for what no output depends on. There is a cotangent for every output of floats, or None."""
         args, kwargs = arguments(inputs, self.dtype)
@@ -105,13 +110,16 @@ class Subject:
             places = {name: place for name, place in self.tensors.items() if not place.buffer}
             weights = {name: place.get() for name, place in places.items() if is_float(place.get())}
             wanted = weights | leaves
-            pairs = _pairs(self._called(inputs, (args, kwargs)), cotangents)
+            called = [each.clone() if is_float(each) else each for each in given.values()]  # it may write into them
+            whole = tuple(called[: len(args)]), dict(zip(kwargs, called[len(args) :], strict=True))
+            pairs = _pairs(self._called(inputs, whole), cotangents)
             if pairs and wanted and not any(output.requires_grad for output, _ in pairs):
                 raise InputError(DETACHED)
             directions = [tensor_of(cotangent, self.dtype) for _, cotangent in pairs]
             found = pulled([output for output, _ in pairs], directions, list(wanted.values()))
             return dict(zip(wanted, map(array_of, found), strict=True))
 
+    @graded
     def train(
         self,
         batches: Sequence[Inputs],
@@ -131,7 +139,8 @@ class Subject:
                     pairs = _pairs(self._called(batch), wanted)
                     if not pairs:
                         raise InputError("the PyTorch model has no output of floats that it could be trained on")
-                    errors = [(output - tensor_of(target, self.dtype)) ** 2 for output, target in pairs]
+                    known = [(torch.where(output == -math.inf, 0.0, output), target) for output, target in pairs]
+                    errors = [(output - tensor_of(target, self.dtype)) ** 2 for output, target in known]
                     loss = torch.stack([error.mean() / 2 for error in errors]).sum()
                     if parameters and not loss.requires_grad:
                         raise InputError(DETACHED)
@@ -143,6 +152,7 @@ class Subject:
             found = {"loss": np.array(losses), **self.tensors.arrays()}
         return found
 
+    @graded
     def replay(
         self, step: Step, inputs: Sequence[NDArray[Any]], cotangent: NDArray[Any] | None, *, training: bool = False
     ) -> Arrays:
@@ -163,6 +173,7 @@ class Subject:
         found = self._observer.narrow if self._observer is not None else []
         return found[0] if found else ""
 
+    @graded
     def learn(self, steps: Sequence[Step]) -> bool:
         """Find out which of the user's own modules are known layers; whether there were any."""
         own = [step for step in steps if step.role in (BLOCK, CUSTOM) and step.handle.module is not None]
@@ -172,6 +183,7 @@ class Subject:
         self.layers, self._holders = layers(self.model, self.tensors, self._kinds)
         return any(found.values())
 
+    @graded
     def vary(self, step: Step, setting: str, value: Any) -> Step | None:
         """The same step with another value of a setting, or of `role`, whose value holds the settings as well."""
         return varied(step, setting, value)
@@ -210,6 +222,7 @@ class Subject:
                 parameter.requires_grad_(False)
 
 
+@graded
 def examine(model: Any, inputs: Inputs, precise: bool) -> Subject:
     """A subject of a module, or of what a factory makes.
 
