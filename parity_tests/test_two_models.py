@@ -19,6 +19,8 @@ import diglot
 
 IMAGES = np.random.default_rng(0).standard_normal((3, 8, 8, 2))
 
+VECTORS = np.random.default_rng(1).standard_normal((5, 4))
+
 
 class Small(nn.Module):
     """A convolution, batch normalisation and a linear layer behind a flattened feature map."""
@@ -38,6 +40,10 @@ def small(**norm: Any) -> keras.Model:
     x = layers.Conv2D(4, 3, padding="same", name="first")(given)
     x = layers.BatchNormalization(**{"epsilon": 1e-5, "momentum": 0.9, **norm}, name="normal")(x)
     return keras.Model(given, layers.Dense(3, name="scores")(layers.Flatten()(layers.ReLU(name="act")(x))))
+
+
+def dense() -> keras.Model:
+    return keras.Sequential([keras.Input((4,)), layers.Dense(3)])
 
 
 def held(model: Any) -> list[np.ndarray]:
@@ -191,6 +197,84 @@ class Weights(unittest.TestCase):
         self.assertIn("trainable", cell.cause)
 
 
+class Broken(unittest.TestCase):
+    """Numbers that are none, and numbers that only mask."""
+
+    def test_a_weight_that_is_nan(self) -> None:
+        ours, theirs = Small(), small()
+        diglot.transfer(ours, theirs, inputs=IMAGES)
+        ours.norm.running_mean[1] = float("nan")
+        cells = diglot.compare(ours, theirs, IMAGES).cells
+        self.assertEqual({(cell.verdict, cell.located) for cell in cells}, {(Verdict.DIFFERENT, "norm")})
+        self.assertIn("1 of 4 values of PyTorch's `norm.running_mean` are NaN", cells[1].cause)
+
+    def test_inputs_that_overflow(self) -> None:
+        class Growing(nn.Linear):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return torch.exp(super().forward(x))
+
+        model = keras.Sequential([keras.Input((4,)), layers.Dense(3, activation="exponential")])
+        cells = diglot.compare(lambda: Growing(4, 3), model, VECTORS * 1e5).cells
+        self.assertEqual({(cell.verdict, cell.located) for cell in cells}, {(Verdict.DIFFERENT, ":exp#0")})
+        self.assertIn("give inputs that do not overflow", cells[0].cause)
+
+    @parameterized.expand([("alike", 0, Verdict.EQUAL), ("elsewhere", 1, Verdict.DIFFERENT)])
+    def test_masked_outputs(self, name: str, place: int, verdict: Verdict) -> None:
+        masks = [np.arange(3) == 0, np.arange(3) == place]
+
+        class Masked(nn.Linear):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return super().forward(x).masked_fill(torch.tensor(masks[1]), float("-inf"))
+
+        given = keras.Input((4,))
+        model = keras.Model(given, keras.ops.where(masks[0], np.float32(-np.inf), layers.Dense(3)(given)))
+        report = diglot.compare(Masked(4, 3), model, VECTORS, checks=("forward", "gradients", "training"))
+        self.assertEqual(report.cells[0].verdict, verdict, name)
+        self.assertEqual(report.passed, not place, [cell.cause for cell in report.cells])
+        self.assertFalse([note for note in report.notes if "float32" in note])
+
+
+class Called(unittest.TestCase):
+    """Where and on what the models are called."""
+
+    @parameterized.expand([("no_grad", torch.no_grad), ("inference_mode", torch.inference_mode)])
+    def test_without_gradients(self, name: str, mode: Any) -> None:
+        with mode():
+            report = diglot.compare(nn.Linear(4, 3), dense, VECTORS)
+        self.assertEqual({cell.verdict for cell in report.cells}, {Verdict.EQUAL}, name)
+
+    def test_a_model_that_writes_into_its_input(self) -> None:
+        class Shifting(nn.Linear):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                x -= 0.5
+                return super().forward(x)
+
+        def model() -> keras.Model:
+            return keras.Sequential([keras.Input((4,)), layers.Rescaling(1.0, -0.5), layers.Dense(3)])
+
+        report = diglot.compare(lambda: Shifting(4, 3), model, VECTORS)
+        self.assertEqual({cell.verdict for cell in report.cells}, {Verdict.EQUAL}, [one.cause for one in report.cells])
+
+    def test_factories_that_give_what_is_there(self) -> None:
+        ours, theirs = nn.Linear(4, 3), dense()
+        diglot.transfer(ours, theirs)
+        report = diglot.compare(lambda: ours, lambda: keras.models.clone_model(theirs), VECTORS, checks="forward")
+        self.assertEqual([(cell.verdict, cell.dtype) for cell in report.cells], [(Verdict.EQUAL, "float64")])
+        self.assertIs(ours.weight.dtype, torch.float32)
+
+    def test_a_class_with_a_constant_in_float32(self) -> None:
+        class Shifted(keras.Model):
+            def __init__(self) -> None:
+                super().__init__()
+                self.inner = layers.Dense(3)
+
+            def call(self, x: Any) -> Any:
+                return self.inner(x) + keras.ops.zeros((3,), dtype="float32")
+
+        report = diglot.compare(lambda: nn.Linear(4, 3), Shifted, VECTORS, checks="forward")
+        self.assertEqual({cell.verdict for cell in report.cells}, {Verdict.EQUAL})
+
+
 class Two(nn.Module):
     """Two inputs, two outputs."""
 
@@ -339,7 +423,7 @@ class Evidence(unittest.TestCase):
         model = keras.Model(given, small()(given * 0))
         cell = diglot.compare(Still(), model, IMAGES, checks="forward").cells[0]
         self.assertIs(cell.verdict, Verdict.DIFFERENT)
-        self.assertIn("no output moves", cell.cause)
+        self.assertIn("output does not move", cell.cause)
 
     def test_draws_that_are_not_shared(self) -> None:
         class Noisy(Small):

@@ -67,7 +67,7 @@ def contents(mapping: WeightMapping, torch: Arrays, keras: Arrays, halves: Seque
 
 
 def _content(match: Match, torch: Array, keras: Array, halves: Sequence[str]) -> Found:
-    if np.array_equal(torch, keras):
+    if np.array_equal(torch, keras, equal_nan=True):
         return Found(match.name, Content.SAME)
     if _close(torch, keras):
         return Found(match.name, Content.ROUNDED, "they differ by float32's rounding")

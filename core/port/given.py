@@ -80,6 +80,8 @@ def _array(value: Any, label: str) -> np.ndarray[Any, Any]:
     if array.dtype.kind == "f":
         if not np.all(np.isfinite(array)):
             raise InputError(f"{label} holds {int(np.sum(~np.isfinite(array)))} values that are not finite")
+        if np.max(np.abs(array)) > np.finfo(np.float32).max:
+            raise InputError(f"{label} holds numbers beyond the largest of float32; give smaller ones")
         return array.astype(np.float64)
     return array.astype(np.int64) if array.dtype.kind in "iu" else array
 

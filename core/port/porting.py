@@ -18,7 +18,7 @@ from ..technique import Arrays
 from .alignment import Paired, aligned
 from .given import Given, Hint, Output, outputs
 from .layer import BLOCK, CUSTOM, Trace
-from .layouts import SAME, Array, Layout, alike_in, fitting, inner, masked, misfit, repeated
+from .layouts import SAME, Array, Layout, alike_in, below, fitting, inner, masked, misfit, repeated
 from .linking import Linking
 from .mapping import Match, WeightMapping
 from .moving import moved
@@ -43,6 +43,7 @@ class Porting(Measured):
         self.layouts: dict[str, Layout | None] = {}
         self._orders: dict[int, list[int]] = {}
         self._made: dict[tuple[int, int], int] = {}
+        self._below: dict[str, float] = {}
 
     def share(self, states: Mapping[str, Arrays]) -> None:
         """Give both sides their states, which are the same numbers."""
@@ -83,6 +84,7 @@ class Porting(Measured):
             if output.torch is not None and output.keras is not None:
                 one, other = torch.outputs[output.torch], keras.outputs[output.keras]
                 self.layouts[f"output {output.name}"] = output.layout or fitting(one, other, maps)
+                self._below |= {f"output {output.name}": number for number in below(one, other)}
         Linking(self.traces, self.pairs)
         for index, pair in enumerate(self.pairs):
             word = layout_of(pair.torch.role)
@@ -177,16 +179,16 @@ class Porting(Measured):
         for output in self.outputs:
             name = output.torch if side == "torch" else output.keras
             if name is not None:
-                found[f"output {output.name}"] = self._laid(side, f"output {output.name}", trace.outputs[name])
+                found[f"output {output.name}"] = self.laid(side, f"output {output.name}", trace.outputs[name])
         own = 0 if side == "torch" else 1
         for index, pair in enumerate(self.pairs):
-            found[f"tap {index}"] = self._laid(side, f"tap {index}", self.result(side, index, trace))
+            found[f"tap {index}"] = self.laid(side, f"tap {index}", self.result(side, index, trace))
             order = self.order(index) if side == "torch" else range(len(pair.sources[own]))
             for place, source in enumerate(order):
                 name = f"input {index} {place}"
                 if name in self.layouts and self.known(index, place) is None:
                     where, argument = pair.sources[own][source]
-                    found[name] = self._laid(side, name, trace.steps[where].inputs[argument])
+                    found[name] = self.laid(side, name, trace.steps[where].inputs[argument])
         return found
 
     def known(self, index: int, place: int) -> int | None:
@@ -211,10 +213,13 @@ class Porting(Measured):
                 made |= {id(array) for array in steps[place].outputs}
         return found
 
-    def _laid(self, side: str, name: str, array: Array) -> Array:
+    def laid(self, side: str, name: str, array: Array) -> Array:
+        """A tensor in Keras's layout, with a number for what is masked: in an output only -inf is."""
         layout = self.layouts.get(name)
         laid = layout.to_keras(array) if side == "torch" and layout is not None else array
-        return laid if name.startswith("output ") else masked(laid)
+        if name.startswith("output "):
+            return np.where(np.isneginf(laid), self._below[name], laid) if name in self._below else laid
+        return masked(laid)
 
     def gradients(self) -> Job:
         """The gradient of <outputs, cotangents> for every matched weight and every float input."""
@@ -294,6 +299,11 @@ class Porting(Measured):
         """A power of two as learning rate, by which the weights move a little in one step."""
         weights = self.canonical("torch", self.states["torch"])
         names = [name for name in weights if f"gradient of {name}" in gradients]
+        if broken := [name for name in names if not np.all(np.isfinite(gradients[f"gradient of {name}"]))]:
+            raise InputError(
+                f"the gradient of `{broken[0]}` is not finite in PyTorch on these inputs, so no training was compared; "
+                "give inputs on which it is"
+            )
         length = math.sqrt(sum(float(np.sum(weights[name] ** 2)) for name in names)) or 1.0
         slope = math.sqrt(sum(float(np.sum(gradients[f"gradient of {name}"] ** 2)) for name in names)) or 1.0
         return float(2.0 ** round(math.log2(CHANGE * length / slope)))

@@ -36,9 +36,7 @@ def _movement(porting: Porting, item: Comparison, base: Arrays, given: Arrays) -
     output = next(one for one in porting.outputs if f"output {one.name}" == item.name)
     if output.torch is None:
         return 0.0
-    layout = porting.layouts.get(item.name)
-    before, array = base[item.name], given[output.torch]
-    now = layout.to_keras(array) if layout is not None else array
+    before, now = base[item.name], porting.laid("torch", item.name, given[output.torch])
     if now.shape != before.shape or now.dtype.kind != "f":
         return 0.0 if np.array_equal(now, before) else np.inf
     return float(np.max(np.abs(now - before), initial=0.0)) / item.floor if item.floor else 0.0

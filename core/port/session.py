@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from .. import compare as comparing
 from .. import verdict
 from ..compare import Comparison
@@ -16,6 +18,7 @@ from ..results import Cell
 from ..technique import Arrays
 from ..verdict import Verdict
 from . import dropping, reaching, sensitivity
+from .broken import broken
 from .carrying import canonical
 from .contents import Content, Found, contents
 from .fingerprint import is_constant
@@ -36,6 +39,15 @@ UNLOADED = (
     "`weights` the models alone are compared; "
 )
 SHOWN = 3
+
+
+def advice(porting: Porting) -> str:
+    """What lets outputs move that stood still."""
+    if all(np.all(array == array.flat[0]) for array in porting.given.batch().values()):
+        return "the inputs are one number throughout; give inputs that vary"
+    if not any(array.dtype.kind == "f" for array in porting.traces["torch"].outputs.values()):
+        return "the outputs are whole numbers; let both models give the numbers by which they are chosen"
+    return "give inputs that vary, and weights that let them through"
 
 
 def _is_constant(match: Match, arrays: Arrays) -> bool:
@@ -114,6 +126,12 @@ class Session:
     def checks(self, chosen: Sequence[str], steps: int) -> None:
         """Outputs, gradients and training, on one state."""
         porting = self.porting
+        if found := broken(porting):
+            name, self.fault = found
+            for check in [check for check in chosen if check != "weights"]:
+                told = {"located": self.fault.located, "cause": self.fault.cause, "worst": name, "tensors": 0}
+                self._add(check, time.perf_counter(), Verdict.DIFFERENT, ratio=float("inf"), digits=0.0, **told)
+            return
         dropping.even_out(porting, self.notes if "training" in chosen else [])
         taps = porting.measure(porting.forward(), [porting.given.batch()])
         self.search = Search(porting, taps)
@@ -137,8 +155,8 @@ class Session:
             )
         elif not verdict.is_seen(moved) and all(item.verdict is Verdict.EQUAL for item in found):
             text = (
-                f"no output moves by more than {moved:.2g} noise floors when the inputs are changed, so that nothing "
-                "could have been seen; give inputs that vary, and weights that let them through"
+                f"does not move when the inputs' numbers change places ({moved:.2g} noise floors at most), so that a "
+                f"difference could not have been seen: {advice(self.porting)}"
             )
             found = [comparing.failed(item.name, text) for item in found]
         self.judge("forward", started, found, self.search.forward)

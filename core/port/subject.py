@@ -64,8 +64,8 @@ class Subject(Protocol):
     ) -> Arrays:
         """`loss` of every step, and every tensor after them: SGD on half the mean square of outputs less targets.
 
-        In training mode, dropout off. The tensors in `still` are not trained, and an output with the target None does
-        not count. The model is then as before.
+        In training mode, dropout off. An output of -inf counts as zero. The tensors in `still` are not trained, and an
+        output with the target None does not count. The model is then as before.
         """
 
     def replay(

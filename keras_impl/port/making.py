@@ -16,7 +16,7 @@ from ...core.port.subject import Inputs
 from ..precision import precision
 from .exactly import exactly
 from .naming import named
-from .raising import Raised, first_line
+from .raising import Raised, told
 
 
 def made(factory: Any, precise: bool) -> Any:
@@ -30,8 +30,10 @@ def made(factory: Any, precise: bool) -> Any:
         try:
             model = factory()
         except Exception as error:
-            name, line = getattr(factory, "__name__", type(factory).__name__), first_line(error)
-            raise InputError(f"{name} is no Keras model and makes none when it is called: {line}") from error
+            name = getattr(factory, "__name__", type(factory).__name__)
+            raise InputError(
+                f"{name}() raised {told(error)}; give a keras.Model or a function without arguments that makes one"
+            ) from error
     if not isinstance(model, keras.layers.Layer):
         name = getattr(factory, "__name__", type(factory).__name__)
         raise InputError(f"{name}() gave a {type(model).__name__} and no Keras model: give a function that makes one")
@@ -52,7 +54,7 @@ def built(model: Any, inputs: Inputs) -> None:
     except Exception as error:
         shapes = ", ".join(str(tuple(one.shape)) for one in given.values())
         raise InputError(
-            f"the Keras model {type(model).__name__} does not take inputs of the shapes {shapes}: {first_line(error)}"
+            f"the Keras model {type(model).__name__} does not take inputs of the shapes {shapes}: {told(error)}"
         ) from error
 
 

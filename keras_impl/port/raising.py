@@ -8,7 +8,9 @@ survive, and none is changed.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -27,6 +29,7 @@ from .untouched import untouched
 
 Change = tuple[dict[str, Any], str, Any]
 NARROW = (np.dtype("float16"), np.dtype("float32"))
+LONGEST = 500  # characters of what an error says
 HALVES = ("bfloat16", "float16")
 WIDTHS = {"bfloat16": "float32", "float16": "float16", "float32": "float32"}
 UNITS = {"bfloat16": 2.0**16, "float16": 1.0, "float32": 1.0}
@@ -144,17 +147,20 @@ def doubt(raised: Any, own: Any, inputs: Inputs) -> str:
         other = raised.run(_moved(inputs, ulp), watch=False).outputs
         raised.raised.put(before)
     except Exception as error:
-        return f"it does not run in float64: {first_line(error)}"
+        return f"it does not run in float64: {told(error)}"
     if narrow:
         return f"it computes {narrow[0]} in float32 even where everything else is float64"
-    noise = floor.movement(wide, other)
     for name, array in wide.items():
         if array.dtype.kind != "f":
             continue
         if array.dtype != np.float64:
             return f"its output {name} is {array.dtype} even where everything else is float64"
+        own = plain[name].astype(np.float64)
+        alike = ~np.isfinite(own) & ((own == array) | (np.isnan(own) & np.isnan(array)))  # such as what is masked
+        array, own, near = (np.where(alike, 0, each) for each in (array, own, other[name]))
+        noise = floor.movement({name: array}, {name: near}).get(name, 0.0)
         least = UNITS[ulp] * floor.unit(array, WIDTHS[ulp]) if array.size else 0.0
-        found = compare.pair(name, array, plain[name].astype(np.float64), max(noise.get(name, 0.0), least))
+        found = compare.pair(name, array, own, max(noise, least))
         if found.verdict is not Verdict.EQUAL:
             return f"in float64 its output {name} is not what it gives in {ulp}, even to the noise of {ulp}"
     return ""
@@ -186,10 +192,11 @@ def _moved(inputs: Inputs, ulp: str) -> Inputs:
     return found if isinstance(inputs, Mapping) else list(found.values())
 
 
-def first_line(error: BaseException) -> str:
-    """The sentence of an error that says what is wrong, without the report that Keras adds."""
+def told(error: BaseException) -> str:
+    """The kind of an error and what it says, on one line, without the report that Keras adds."""
     text = re.sub(r"\x1b\[\d*m", "", str(error))
     text = re.sub(r"\{\{.*?\}\} ?| ?\[Op:.*", "", text)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    lines = [line for line in lines if not line.startswith(("Exception encountered", "Arguments received"))]
-    return (lines[0] if lines else type(error).__name__).rstrip(".")
+    lines = [line.strip() for line in text.splitlines() if not line.strip().startswith("Exception encountered")]
+    lines = list(itertools.takewhile(lambda line: not line.startswith("Arguments received"), lines))
+    said = textwrap.shorten(" ".join(lines), LONGEST, placeholder=" …").rstrip(".")
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

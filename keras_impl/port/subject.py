@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from . import raising, settings, varying, weights
 from .making import arguments, built, made
 from .naming import Names, named
 from .observing import Recorder, recording
-from .raising import Raised, first_line
+from .raising import Raised, told
 from .replaying import Call
 from .structure import as_array, flattened, tensors
 
@@ -152,7 +153,7 @@ class Subject:
                     result |= {f"buffer {name}": self.raised.variables[name].numpy().copy() for name in call.buffers}
                 return {"output": as_array(outputs[0]), **result}
         except Exception as error:
-            raise InputError(f"{step.name or 'the model'} cannot be run by itself: {first_line(error)}") from error
+            raise InputError(f"{step.name or 'the model'} cannot be run by itself: {told(error)}") from error
         finally:
             self.raised.put(before)
 
@@ -193,8 +194,9 @@ def _like(value: float, tensor: Any) -> Any:
 
 
 def _loss(outputs: Sequence[Any], targets: Sequence[NDArray[Any]]) -> Any:
+    known = [tf.where(tf.math.is_inf(one) & (one < 0), tf.zeros_like(one), one) for one in outputs]
     terms = [_like(0.5, one) * tf.reduce_mean(tf.square(one - tf.constant(target, one.dtype)))
-             for one, target in zip(outputs, targets, strict=True) if target is not None]  # fmt: skip
+             for one, target in zip(known, targets, strict=True) if target is not None]  # fmt: skip
     return tf.add_n(terms) if terms else tf.constant(0.0)
 
 
@@ -208,8 +210,17 @@ def _pulled(tape: Any, outputs: Sequence[Any], sources: Mapping[str, Any], cotan
 
 def examine(model: Any, inputs: Inputs, precise: bool) -> Subject:
     """See core/port/subject.py."""
-    if not isinstance(model, keras.layers.Layer):
-        model = made(model, precise)
+    if isinstance(model, keras.layers.Layer):
+        return _examined(model, inputs, precise)
+    if precise:
+        with contextlib.suppress(InputError):  # what holds float32 is made in float32, and raised as an instance is
+            found = _examined(made(model, True), inputs, True)
+            if not found.weaker:
+                return found
+    return _examined(made(model, False), inputs, precise)
+
+
+def _examined(model: Any, inputs: Inputs, precise: bool) -> Subject:
     built(model, inputs)
     names = named(model)
     own = Subject(model, names, "float32")
