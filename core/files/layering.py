@@ -14,7 +14,7 @@ Array = NDArray[Any]
 SMALL = 1 << 15  # numbers; below it, NumPy's own copy is as quick
 SHORT = 8
 # A tile: so many numbers along the target's last axis, and along that on which the source's are neighbours.
-FAR, NEAR = 128, 512
+FAR, NEAR = 256, 512
 MARGIN = 16  # numbers behind each row of a tile, without which rows of a power of two share their cache lines
 WITHIN = 64
 

@@ -40,15 +40,14 @@ class Planned:
         """Its size in bytes."""
         return math.prod(self.shape) * CODES[self.code].itemsize
 
-    def slabs(self) -> Iterator[Array]:
-        """Its numbers a slab at a time, in order, as views that may still have to be laid out."""
-        if self.plain is None:
-            assert self.fill is not None
-            whole = np.empty(self.shape, CODES[self.code])
-            self.fill(whole)
-        else:
-            whole = self.plain()
-        yield from _parts(whole)
+    def whole(self) -> Array:
+        """Its numbers, as a view that may still have to be laid out."""
+        if self.plain is not None:
+            return self.plain()
+        assert self.fill is not None
+        made = np.empty(self.shape, CODES[self.code])
+        self.fill(made)
+        return made
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def laid(slab: Array, memory: Array) -> Array:
     return slab.reshape(-1).view(np.uint8)
 
 
-def _parts(whole: Array) -> Iterator[Array]:
+def slabs(whole: Array) -> Iterator[Array]:
     """An array in parts of at most SLAB bytes, one behind the other in C's order."""
     if whole.nbytes <= SLAB or not whole.ndim:
         yield whole
@@ -86,4 +85,4 @@ def _parts(whole: Array) -> Iterator[Array]:
             yield whole[begin : begin + rows]
     else:
         for row in whole:
-            yield from _parts(row)
+            yield from slabs(row)

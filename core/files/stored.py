@@ -6,6 +6,7 @@ import math
 import mmap
 import os
 import re
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,9 +96,10 @@ class Mapped:
         try:
             if not os.path.isfile(path):
                 raise CheckpointError(f"{path} is not a file; nothing was read")
-            with path.open("rb") as file:
-                self.size = os.fstat(file.fileno()).st_size
-                self.memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if self.size else None
+            self.file = path.open("rb", buffering=0)
+            weakref.finalize(self, self.file.close)
+            self.size = os.fstat(self.file.fileno()).st_size
+            self.memory = mmap.mmap(self.file.fileno(), 0, access=mmap.ACCESS_READ) if self.size else None
         except (OSError, ValueError) as error:
             if isinstance(error, CheckpointError):
                 raise
@@ -116,10 +118,36 @@ class Mapped:
             return np.empty(shape, dtype)
         return np.ndarray(shape, dtype, self.memory, offset, strides)
 
+    def read(self, view: NDArray[Any], memory: NDArray[Any]) -> NDArray[Any] | None:
+        """The same view of a copy in `memory` of that part of the file; None where it is not of this file.
+
+        That is quicker than to look at pages of the file in another order. One thread may do so at a time.
+        """
+        if self.memory is None:
+            return None
+        low, high = _bounds(view)
+        offset = low - np.frombuffer(self.memory, np.uint8).ctypes.data
+        if offset < 0 or offset + high - low > self.size or high - low > len(memory):
+            return None
+        self.file.seek(offset)
+        rest = memoryview(memory.data)[: high - low]
+        while len(rest):
+            if not (count := self.file.readinto(rest)):
+                raise CheckpointError(f"{self.path} became shorter while it was read")
+            rest = rest[count:]
+        return np.ndarray(view.shape, view.dtype, memory.data, view.ctypes.data - low, view.strides)
+
     def forget(self) -> None:
         """Give the pages back; they are read again when they are looked at again."""
         if self.memory is not None and hasattr(mmap, "MADV_DONTNEED"):
             self.memory.madvise(mmap.MADV_DONTNEED)
+
+
+def _bounds(view: NDArray[Any]) -> tuple[int, int]:
+    """The addresses of the first byte of a view, and of that behind its last one."""
+    steps = [(size - 1) * stride for size, stride in zip(view.shape, view.strides, strict=True)]
+    begin = view.ctypes.data
+    return begin + sum(min(0, step) for step in steps), begin + sum(max(0, step) for step in steps) + view.itemsize
 
 
 def reason(error: BaseException) -> str:

@@ -16,11 +16,12 @@ from ..errors import CheckpointError
 from . import digest, hdf5, nan
 from .containers import CONTAINERS
 from .forms import READERS
-from .planned import SLAB, Array, File, Planned, laid
+from .planned import SLAB, Array, File, Planned, laid, slabs
 from .stored import Held
 
 THREADS = 4
 UNREAD = 1 << 25  # bytes that are read before their memory is given back
+SPAN = 1 << 26  # bytes; a larger tensor is turned out of its file's pages, which the system can take away
 Tell = Callable[[str, int], None]  # the tensor, and how many of its bytes are done
 Marks = list[list[tuple[int, int]]]  # the length and the checksum of every slab of every tensor
 
@@ -32,7 +33,7 @@ def stream(path: Path, file: File, sources: Sequence[Held], tell: Tell | None) -
     by the thread that calls. Raises CheckpointError where a tensor has not the size that was planned.
     """
     threads = _threads() + 1  # one more than can run, because only one of them can write
-    free = [np.frombuffer(mmap.mmap(-1, SLAB), np.uint8) for _ in range(threads)]  # given back when it is free
+    free = [_memory(SLAB) for _ in range(threads)]  # given back when it is free
     marks: Marks = [[] for _ in file.tensors]
     waiting: collections.deque[tuple[int, Future[tuple[Array, int, bool]], Array]] = collections.deque()
     bad: dict[str, None] = {}
@@ -58,10 +59,15 @@ def stream(path: Path, file: File, sources: Sequence[Held], tell: Tell | None) -
             if tell is not None:
                 tell(file.tensors[number].name, len(data))
 
-        reading = _Reading(sources)
+        reading, spans = _Reading(sources), _Spans(sources)
         for number, each in enumerate(file.tensors):
             begin = turned = 0
-            for slab in each.slabs():
+            whole = each.whole()
+            if not whole.flags.c_contiguous and whole.nbytes <= SPAN:
+                while waiting and waiting[0][0] <= spans.oldest:
+                    finish()
+                whole = spans.read(number, whole)
+            for slab in slabs(whole):
                 if not free:
                     finish()
                 if begin + slab.nbytes > each.nbytes:
@@ -107,6 +113,28 @@ def read_back(path: Path, file: File, marks: Marks) -> None:
                 raise CheckpointError(f"{file.path} was not written: read back, {wrong} is another; look at the disk")
 
 
+class _Spans:
+    """Two memories in turn, into which tensors that are turned are read as they lie in their files."""
+
+    def __init__(self, sources: Sequence[Held]) -> None:
+        self.files = [file for source in sources for file in source.files]
+        self.kept = collections.deque([(-1, _memory(SLAB)), (-1, _memory(SLAB))])
+
+    @property
+    def oldest(self) -> int:
+        """The number of the tensor whose memory is taken next."""
+        return self.kept[0][0]
+
+    def read(self, number: int, whole: Array) -> Array:
+        """The same view of memory, or the one that is given where that is not of a file, or has gaps."""
+        _, memory = self.kept.popleft()
+        if len(memory) < whole.nbytes:
+            memory = _memory(whole.nbytes)
+        self.kept.append((number, memory))
+        found = (file.read(whole, memory) for file in self.files)
+        return next((view for view in found if view is not None), whole)
+
+
 class _Reading:
     """Gives the memory of files back to the system after so many bytes of them have been read, by any thread."""
 
@@ -131,6 +159,10 @@ def _looked_at(data: Array, code: str) -> tuple[int, bool]:
         mark = digest.folded(block, mark)
         spoilt = spoilt or nan.among(block, code)
     return mark, spoilt
+
+
+def _memory(length: int) -> Array:
+    return np.frombuffer(mmap.mmap(-1, length), np.uint8)
 
 
 def _misplanned(each: Planned, file: File) -> CheckpointError:
