@@ -460,7 +460,7 @@ class Whole(InFolder):
             real(
                 file,
                 np.frombuffer(bytes([block[0] ^ 1]) + bytes(block[1:]), np.uint8)
-                if len(block) == digest.BLOCK
+                if len(block) == containers.AT_ONCE
                 else block,
             )
 

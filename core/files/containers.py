@@ -22,7 +22,7 @@ from .stored import CODES, reason
 OPAQUE = {"BF16": "V2", "BOOL": "?"}
 ALIGNED = 64
 LONG = 1 << 31
-AT_ONCE = 1 << 20  # bytes; for more the system takes pages so large that it has none ready
+AT_ONCE = 1 << 18  # bytes; for more the system takes pages so large that it has none ready
 
 
 @dataclass(frozen=True)
