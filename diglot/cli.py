@@ -127,7 +127,8 @@ def compare(
 
     passed = run_compare(
         torch, keras, inputs or [], shape or [], torch_inputs or [], map_file=map_file, written=write_map,
-        ignore=ignore or [], checks=checks.split(",") if checks is not None else None, seed=seed, folder=report,
+        ignore=ignore or [], checks=None if checks is None else [word for word in checks.split(",") if word],
+        seed=seed, folder=report,
     )  # fmt: skip
     raise typer.Exit(0 if passed else 1)
 

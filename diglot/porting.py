@@ -24,7 +24,7 @@ def compare(
     torch_outputs: Sequence[str | int] | Mapping[str | int, str] | None = None,
     keras_outputs: Sequence[str | int] | Mapping[str | int, str] | None = None,
     map: Any = None,
-    ignore: Sequence[str] = (),
+    ignore: str | Sequence[str] = (),
     checks: str | Sequence[str] | None = None,
     steps: int = 3,
     seed: int = 0,
@@ -81,7 +81,7 @@ def transfer(
     *,
     inputs: Any = None,
     torch_inputs: Any = None,
-    ignore: Sequence[str] = (),
+    ignore: str | Sequence[str] = (),
 ) -> WeightMapping:
     """Copy the weights and buffers of your own model into one of the other framework, and say which went where.
 
@@ -115,17 +115,18 @@ def hand_over(
     torch_inputs: Any = None,
     source_schedule: Any = None,
     target_schedule: Any = None,
-    ignore: Sequence[str] = (),
+    ignore: str | Sequence[str] = (),
     accept: str | Sequence[str] = (),
 ) -> HandedOver:
     """Let a half-finished training of your own model go on in the other framework, as it would have gone on in its own.
 
     Weights and buffers go over as `transfer` moves them; so do the optimizer's slots, each in its weight's layout, the
-    count of steps and the position of the schedule. Optimizers are the frameworks' own SGD, Adam, AdamW, RMSprop
-    and Adafactor, or those that Diglot builds. Without a `target_optimizer` one is built that follows the source's
-    rule; of the frameworks' own, no two but SGD's follow the same. Give PyTorch's schedule as `source_schedule` or
-    `target_schedule`: a new one, which is taken to the step, or a function that makes it from the optimizer where that
-    is built. Keras's are in their optimizers, and `target_schedule` where the optimizer is built.
+    count of steps and the position of the schedule. Optimizers are the frameworks' own SGD, Adam, AdamW, RMSprop and
+    Adafactor, or those that Diglot builds. Without a `target_optimizer` one is built that follows the source's rule,
+    and what the source's does not train is frozen; of the frameworks' own, no two but SGD's follow the same. Give
+    PyTorch's schedule as `source_schedule` or `target_schedule`: a new one, which is taken to the step, or a function
+    that makes it from the optimizer where that is built. Keras's are in their optimizers, and `target_schedule` where
+    the optimizer is built.
 
     A setting, a convention or a course of the rate in which the two differ is an error that lists them all; `accept`
     names those that may differ. Another rate by one factor is only told. `map`, `inputs` and `ignore` are those of

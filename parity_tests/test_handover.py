@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 import numpy as np
 import torch
 from diglot.core.errors import StateError
 from diglot.core.port import handover
 from diglot.core.verdict import Verdict
 from parameterized import parameterized
+from torch import nn
 
 import diglot
 
@@ -46,6 +48,29 @@ class GoingOn(Double):
         training.steps = 2
         training.begins, training.options = begins, {"accept": ("embedding",)}  # type: ignore[misc]
         self.assert_equal(training)
+
+
+class Frozen(Double):
+    def test_what_is_not_trained_is_frozen_there_too(self) -> None:
+        """Where Keras's fit would ask its optimizer for what PyTorch's does not hold."""
+        source = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).double()
+        source[0].requires_grad_(False)
+        optimizer = torch.optim.Adam(source[2].parameters(), lr=0.01)
+        layers = [keras.layers.Dense(4, activation="tanh", name="one"), keras.layers.Dense(2, name="two")]
+        target, batch, wanted = keras.Sequential([keras.Input((3,)), *layers]), np.ones((2, 3)), np.zeros((2, 2))
+        ((source(torch.tensor(batch)) - torch.tensor(wanted)) ** 2).mean().backward()
+        optimizer.step()
+        found = diglot.hand_over(source, optimizer, target)
+        self.assertIn(
+            "Keras's one/kernel, one/bias were frozen, since torch.optim.Adam does not train", found.notes[-1]
+        )
+        before = np.array(layers[0].kernel)
+        target.compile(found.optimizer, "mse", jit_compile=False)
+        target.fit(batch, wanted, verbose=0)
+        np.testing.assert_array_equal(np.array(layers[0].kernel), before)
+        back = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).double()
+        diglot.hand_over(target, found.optimizer, back)
+        self.assertEqual([each.requires_grad for each in back.parameters()], [False, False, True, True])
 
 
 class Scheduled(Double):

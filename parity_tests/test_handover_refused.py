@@ -90,6 +90,10 @@ class Refused(Double):
         )
         with self.assertRaisesRegex(SpecError, "^accept names what .*, not 'epsilons'; did you mean 'epsilon'"):
             self.hand_over(optimizer, keras.optimizers.Adam(RATE), accept="epsilons")
+        with self.assertRaisesRegex(SpecError, "^accept names what may differ between two optimizers, not 3$"):
+            self.hand_over(optimizer, keras.optimizers.Adam(RATE), accept=3)
+        with self.assertRaisesRegex(StateError, "^builtins.str cannot be handed over from or to Keras: "):
+            self.hand_over(optimizer, "adam")
 
     def test_another_rate_is_told(self) -> None:
         optimizer = self.stepped(CASES["sgd"][0])

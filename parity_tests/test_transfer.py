@@ -492,6 +492,9 @@ class TransferTest(unittest.TestCase):
         diglot.transfer(first, second, inputs=batch)
         self.alike(first, second, batch)
 
+    def test_models_without_weights_have_nothing_to_move(self) -> None:
+        self.assertFalse(diglot.transfer(nn.ReLU(), sequential((3,), layers.ReLU())))
+
     @parameterized.expand([
         ("two_of_one", lambda: (nn.Linear(2, 2), nn.Linear(2, 2)), SpecError, "one framework"),
         ("no_model", lambda: (nn.Linear(2, 2), 3), InputError, "neither a PyTorch module nor a Keras model"),

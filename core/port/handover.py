@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,8 +107,12 @@ def prepared(
     )
     notes += [*ours.notes, *theirs.notes, *transition.told(step)]
     found = slots.moved(mapping, ours, theirs)
+    untrained = slots.untrained(mapping, ours, theirs) if target.optimizer is None else []
 
     def finish() -> HandedOver:
+        if frozen := side.freeze(target.model, untrained):
+            told = f"{LABELS[target.side]}'s {', '.join(frozen)} were frozen, since {ours.name} does not train them"
+            notes.append(told)
         side.write(target.model, optimizer, found, step, schedule)
         return HandedOver(optimizer, schedule, mapping, step, tuple(dict.fromkeys(notes)))
 
@@ -169,7 +173,7 @@ def _of(weights: Sequence[str]) -> str:
 
 def accepted(accept: str | Sequence[str]) -> tuple[str, ...]:
     """The keys of differences that a caller accepts. Raises SpecError for one that there is not."""
-    given = (accept,) if isinstance(accept, str) else tuple(accept)
+    given = tuple(accept) if isinstance(accept, Iterable) and not isinstance(accept, str) else (accept,)
     for key in given:
         if key not in KEYS:
             raise SpecError(
@@ -189,7 +193,7 @@ def hand_over(
     torch_inputs: Any = None,
     source_schedule: Any = None,
     target_schedule: Any = None,
-    ignore: Sequence[str] = (),
+    ignore: str | Sequence[str] = (),
     accept: str | Sequence[str] = (),
 ) -> HandedOver:
     """See diglot.hand_over."""

@@ -62,6 +62,9 @@ class Trainer(Protocol):
     def scheduled(self, optimizer: Any, schedule: Any) -> Any:
         """The schedule of a new optimizer, which is given it: Keras's own, or what a function makes for PyTorch."""
 
+    def freeze(self, model: Any, tensors: Sequence[str]) -> list[str]:
+        """Let tensors of a model be trained no more, and say which of them were until now."""
+
     def write(
         self, model: Any, optimizer: Any, slots: Mapping[str, Arrays], step: int | None, schedule: Any = None
     ) -> None:

@@ -25,6 +25,17 @@ def pieces(match: Match, held: Held) -> list[Piece]:
     return [piece for piece in getattr(match, held.side) if piece.tensor in held.trained]
 
 
+def untrained(mapping: WeightMapping, source: Held, target: Held) -> list[str]:
+    """The target's tensors of weights that neither optimizer trains, and in which nothing else is trained."""
+    names = [
+        piece.tensor
+        for match in mapping.matches
+        for piece in getattr(match, target.side)
+        if match.trainable and not pieces(match, source)
+    ]
+    return [name for name in dict.fromkeys(names) if name not in target.trained]
+
+
 def moved(mapping: WeightMapping, source: Held, target: Held) -> dict[str, Arrays]:
     """Every slot of the target's tensors, in their layout; zeros where the source has none.
 

@@ -31,6 +31,8 @@ PATHS = {
 def read(model: keras.Model, optimizer: Any, schedule: Any = None) -> Held:
     """What an optimizer does and keeps. See core/port/held.py."""
     optimizer = _innermost(optimizer)
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        family_of(optimizer)
     names = named(model).names
     weights = _weights(model, optimizer)
     strange = [weight for weight in weights if id(weight) not in names]
@@ -86,6 +88,16 @@ def scheduled(optimizer: Any, schedule: Any) -> Any:
     if schedule is not None:
         optimizer.learning_rate = schedule
     return schedule
+
+
+def freeze(model: keras.Model, tensors: Sequence[str]) -> list[str]:
+    """Let tensors of a model be trained no more. See core/port/held.py."""
+    variables = named(model).variables
+    trained = {id(variable) for variable in model.trainable_variables}
+    found = [name for name in tensors if id(variables[name]) in trained]
+    for name in found:
+        variables[name].trainable = False
+    return found
 
 
 def write(

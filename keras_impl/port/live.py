@@ -41,7 +41,7 @@ class Live:
 
 def live(model: Any) -> Live:
     """What a live model holds. Raises InputError for weights that are not there yet."""
-    if not model.built or not model.weights:
+    if not model.built or not (model.weights or all(layer.built for layer in model._flatten_layers())):
         raise InputError("the Keras model has no weights before it is built; call it once on a batch, or give inputs=")
     return Live(model)
 

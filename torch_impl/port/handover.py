@@ -84,6 +84,15 @@ def scheduled(optimizer: Any, schedule: Any) -> Any:
     return schedule(optimizer)
 
 
+def freeze(model: nn.Module, tensors: Sequence[str]) -> list[str]:
+    """Let tensors of a model be trained no more. See core/port/held.py."""
+    places = Tensors(model)
+    found = [name for name in tensors if not places[name].computed and places[name].get().requires_grad]
+    for name in found:
+        places[name].get().requires_grad_(False)
+    return found
+
+
 def write(
     model: nn.Module, optimizer: Any, slots: Mapping[str, Arrays], step: int | None, schedule: Any = None
 ) -> None:
