@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 import torch
 from diglot.core.errors import InputError, SpecError, StateError
 from diglot.core.verdict import Verdict
@@ -347,6 +348,10 @@ class Given(unittest.TestCase):
             ("output", {"torch_outputs": ["logits"]}, InputError, "logits"),
             ("layout", {"torch_outputs": {0: "sideways"}}, InputError, "sideways"),
             ("map", {"map": 3}, SpecError, "map="),
+            ("place in a map", {"map": {"conv": 3}}, StateError, "'conv': 3"),
+            ("number of checks", {"checks": 3}, SpecError, "checks= takes a name"),
+            ("number to ignore", {"ignore": 3}, SpecError, "ignore= takes a name"),
+            ("half an output", {"torch_outputs": 3.5}, InputError, "torch_outputs takes outputs by name or place"),
         ]
     )
     def test_options_that_cannot_be(self, name: str, options: dict[str, Any], error: Any, words: str) -> None:
@@ -354,9 +359,29 @@ class Given(unittest.TestCase):
             diglot.compare(Small(), small(), IMAGES, **options)
 
     def test_what_is_no_model(self) -> None:
-        for ours, theirs in ((3, small()), (Small(), "model"), (small(), Small())):
-            with self.assertRaises(InputError):
+        for ours, theirs, words in (
+            (3, small, "^int is no PyTorch model; give .* that makes one$"),
+            (Small(), "model", "str is no Keras model"),
+            (small(), Small(), "the first model, Functional, is of Keras; compare takes PyTorch's model first"),
+            (Small, Small, "the second model, Small, is of PyTorch; compare takes"),
+            (lambda: 1 / 0, small, "raised ZeroDivisionError: division by zero$"),
+        ):
+            with self.assertRaisesRegex(InputError, words):
                 diglot.compare(ours, theirs, IMAGES)
+
+    @parameterized.expand([("of PyTorch", torch.tensor), ("of TensorFlow", tf.constant)])
+    def test_inputs_in_bfloat16(self, name: str, make: Any) -> None:
+        kind = torch.bfloat16 if make is torch.tensor else tf.bfloat16
+        report = diglot.compare(lambda: nn.Linear(4, 3), dense, make(VECTORS, dtype=kind), checks="forward")
+        self.assertTrue(report.passed, name)
+
+    def test_layouts_are_told_where_they_matter(self) -> None:
+        class Square(Small):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return super().forward(x[:, :, :, :7])
+
+        with self.assertRaisesRegex(InputError, "tried as .* and as "):
+            diglot.compare(Square(), small(), IMAGES)
 
 
 class Evidence(unittest.TestCase):

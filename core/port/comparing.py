@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from .porting import Porting
 from .session import Session
 from .settling import settled
 from .stated import renaming
-from .subject import Subject, examine
+from .subject import Subject, examine, framework
 
 NAMES = {"torch": "PyTorch", "keras": "Keras"}
 CHECKS = ("weights", "forward", "gradients", "training")
@@ -58,7 +58,7 @@ def compare(
         subjects["keras"],
         traces=(ours, theirs),
         given=mapping(map),
-        ignore=(ignore,) if isinstance(ignore, str) else tuple(ignore),
+        ignore=words(ignore, "ignore"),
     )
     held = {side: subjects[side].state() for side in SIDES}
     chart = settled(subjects, chart, held, told)
@@ -93,8 +93,16 @@ def mapping(map: Any) -> WeightMapping | None:
     return read_map(map)
 
 
+def words(given: Any, option: str) -> tuple[str, ...]:
+    """One name or several, as an option takes them. Raises SpecError for what is neither."""
+    names = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Collection) else (None,)
+    if not all(isinstance(name, str) for name in names):
+        raise SpecError(f"{option}= takes a name or a list of names, and not {given!r}")
+    return names
+
+
 def _checks(checks: str | Sequence[str] | None) -> tuple[str, ...]:
-    names = CHECKS if checks is None else tuple([checks] if isinstance(checks, str) else checks)
+    names = CHECKS if checks is None else words(checks, "checks")
     for name in names:
         if name not in CHECKS:
             raise SpecError(
@@ -117,6 +125,12 @@ def _name(model: Any) -> str:
 
 def _subjects(torch_model: Any, keras_model: Any, told: Given) -> tuple[dict[str, Subject], list[str]]:
     """Both models, in one precision, with notes on what weakens it: in float32 where either exists only in float32."""
+    for place, (side, model) in enumerate((("torch", torch_model), ("keras", keras_model))):
+        if (own := framework(model)) not in ("", side):
+            raise InputError(
+                f"the {('first', 'second')[place]} model, {_name(model)}, is of {NAMES[own]}; compare takes PyTorch's model "
+                "first and Keras's second"
+            )
     notes: list[str] = []
     for precise in (True, False):
         keras = examine("keras", keras_model, told.of("keras", told.batch()), precise=precise)

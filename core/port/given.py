@@ -72,7 +72,12 @@ def _named(inputs: Any, label: str) -> tuple[Arrays, bool]:
 def _array(value: Any, label: str) -> np.ndarray[Any, Any]:
     if hasattr(value, "detach"):
         value = value.detach().cpu()
-    array = np.asarray(value)
+    if "bfloat16" in str(getattr(value, "dtype", "")):  # which NumPy lacks
+        value = value.float() if hasattr(value, "float") else np.asarray(value).astype(np.float32)
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:  # such as rows of several lengths
+        raise InputError(f"{label} is no array of numbers: {error}") from error
     if array.dtype.kind not in "fiub":
         raise InputError(f"{label} must be an array of numbers, not {type(value).__name__} of {array.dtype}")
     if not array.size:
@@ -107,10 +112,18 @@ def refused(told: Given, failures: Sequence[DiglotError]) -> InputError:
     for chosen in options(told.keras):
         shapes = {name: chosen.get(name, SAME).to_torch(array).shape for name, array in told.keras.items()}
         tried.append(", ".join(f"{name}: {shape}" for name, shape in shapes.items()))
+    if len({_reason(failure) for failure in failures}) == 1:  # one that no layout changes
+        return InputError(str(failures[0]))
     return InputError(
         f"{failures[0]}; its inputs were tried as {' and as '.join(dict.fromkeys(tried))}: "
         "if it takes them in another layout, give its own as torch_inputs="
     )
+
+
+def _reason(failure: DiglotError) -> tuple[str, str]:
+    """What a model itself raised; an assertion without a sentence may be of the shape, so that each is another."""
+    cause = failure.__cause__ or failure
+    return type(cause).__name__, str(cause) or str(failure)
 
 
 def may_agree(torch: Arrays, keras: Arrays) -> bool:
@@ -150,6 +163,8 @@ def _asked(held: Arrays, hint: Hint, label: str) -> tuple[list[str], dict[str, L
     names = list(held)
     if hint is None:
         return names, {}
+    if not isinstance(hint, str | int | Sequence | Mapping):
+        raise InputError(f"{label} takes outputs by name or place, or {{output: layout}}, and not {hint!r}")
     asked = [hint] if isinstance(hint, str | int) else list(hint)
     chosen = []
     for item in asked:
@@ -160,6 +175,6 @@ def _asked(held: Arrays, hint: Hint, label: str) -> tuple[list[str], dict[str, L
         else:
             raise InputError(f"{label} names {item!r}, and the model's outputs are {', '.join(names)}")
     words = list(hint.values()) if isinstance(hint, Mapping) else []
-    if wrong := [word for word in words if word not in LAYOUTS]:
+    if wrong := [word for word in words if str(word) not in LAYOUTS]:
         raise InputError(f"{label} gives the layout {wrong[0]!r}; it is one of {', '.join(LAYOUTS)}")
     return chosen, dict(zip(chosen, map(LAYOUTS.__getitem__, words), strict=False))

@@ -24,7 +24,7 @@ def renaming(names: Mapping[str, str | Sequence[str]]) -> WeightMapping:
     """A mapping of PyTorch's names to Keras's, of tensors or of layers; several of Keras's where one is packed."""
     found = []
     for torch, keras in names.items():
-        others = (keras,) if isinstance(keras, str) else tuple(keras)
+        others = (keras,) if isinstance(keras, str) else tuple(keras) if isinstance(keras, Sequence) else ()
         if not isinstance(torch, str) or not others or not all(isinstance(other, str) for other in others):
             raise StateError(f"map= takes names of PyTorch's tensors and the Keras ones, not {torch!r}: {keras!r}")
         found.append(Match(torch, "", (Piece(torch, ""),), tuple(Piece(other, "") for other in others), "map"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -77,6 +78,16 @@ class Subject(Protocol):
 
     def vary(self, step: Step, setting: str, value: Any) -> Step | None:
         """The same step with another value of a setting of core/port/roles.py, to be replayed; None where it cannot."""
+
+
+def framework(model: Any) -> str:
+    """The side of a module or layer, or of a class of them; the empty string for anything else."""
+    for side, name, kind in (("torch", "torch.nn", "Module"), ("keras", "keras.layers", "Layer")):
+        module = sys.modules.get(name)  # where it is not loaded, nobody has a model of it
+        known = getattr(module, kind, None)
+        if known is not None and (issubclass(model, known) if isinstance(model, type) else isinstance(model, known)):
+            return side
+    return ""
 
 
 def examine(side: str, model: Any, inputs: Inputs, *, precise: bool = True) -> Subject:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,13 +13,13 @@ from ..backend import SIDES, load
 from ..errors import DiglotError, InputError, SpecError
 from ..technique import Arrays
 from .carrying import canonical, carried
-from .comparing import mapping
+from .comparing import mapping, words
 from .given import Given, given, may_agree, options, refused
 from .layer import Trace
 from .mapping import WeightMapping
 from .matching import match
 from .settling import settled
-from .subject import Subject, examine
+from .subject import Subject, examine, framework
 
 ROUNDED = "rounded"
 
@@ -77,7 +76,7 @@ def carriage(
             except InputError:  # the model does not take what its inputs' shapes promise, so that nothing is known
                 continue
             break
-    found = match(held["torch"], held["keras"], given=mapping(map), ignore=tuple(ignore), traces=traces)
+    found = match(held["torch"], held["keras"], given=mapping(map), ignore=words(ignore, "ignore"), traces=traces)
     states = {side: _side(side).live(model).state() for side, model in models.items()}
     if traces is not None and told is not None:
         found = settled(held, found, {side: held[side].state() for side in SIDES}, told)
@@ -104,11 +103,8 @@ def _rounded(carriage: Carriage, live: dict[str, Any]) -> list[str]:
 
 def side_of(model: Any) -> str:
     """The framework of a live model. Raises InputError for what is none."""
-    torch, keras = sys.modules.get("torch"), sys.modules.get("keras")
-    if torch is not None and isinstance(model, torch.nn.Module):
-        return "torch"
-    if keras is not None and isinstance(model, keras.layers.Layer):
-        return "keras"
+    if not isinstance(model, type) and (side := framework(model)):
+        return side
     raise InputError(f"{type(model).__name__} is neither a PyTorch module nor a Keras model")
 
 
