@@ -127,10 +127,8 @@ def _subjects(torch_model: Any, keras_model: Any, told: Given) -> tuple[dict[str
     """Both models, in one precision, with notes on what weakens it: in float32 where either exists only in float32."""
     for place, (side, model) in enumerate((("torch", torch_model), ("keras", keras_model))):
         if (own := framework(model)) not in ("", side):
-            raise InputError(
-                f"the {('first', 'second')[place]} model, {_name(model)}, is of {NAMES[own]}; compare takes PyTorch's model "
-                "first and Keras's second"
-            )
+            which = f"the {('first', 'second')[place]} model, {_name(model)}, is of {NAMES[own]}"
+            raise InputError(f"{which}; compare takes PyTorch's model first and Keras's second")
     notes: list[str] = []
     for precise in (True, False):
         keras = examine("keras", keras_model, told.of("keras", told.batch()), precise=precise)
