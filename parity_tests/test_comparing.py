@@ -23,7 +23,7 @@ from diglot.core.errors import InputError
 from diglot.core.port.findings import Finding
 from diglot.core.port.mapping import Match, WeightMapping
 from diglot.core.port.piece import Piece
-from diglot.core.report import compared, diagnosis
+from diglot.core.report import compared, diagnosis, page
 from diglot.core.results import Cell, Report
 from diglot.core.verdict import Verdict
 from parameterized import parameterized
@@ -163,9 +163,9 @@ class Command(Folder):
         self.assertEqual(report.mapping["first.weight"], ("d1/kernel",))  # type: ignore[index]
         self.assertEqual([item.located for item in report.findings], [False, True, False])
         self.assertIn("Which weight was taken for which", (self.home / "r/summary.md").read_text())
-        page = (self.home / "r/index.html").read_text()
-        self.assertIn('<tr class="marked">', page)
-        self.assertNotIn("no planted bug has been calibrated", page)
+        text = (self.home / "r/index.html").read_text()
+        self.assertIn('<tr class="marked">', text)
+        self.assertNotIn("no planted bug has been calibrated", text)
 
     @parameterized.expand([
         ("nothing", [], "'nothing' names no model; give module:attribute or path/to/file.py:attribute, of an instance"),
@@ -301,13 +301,24 @@ class Reports(Folder):
     def test_a_comparison_without_checks_says_so(self) -> None:
         console = Console(file=io.StringIO(), width=80)
         compared.show(Report([], mapping=WeightMapping(())), console)
-        self.assertIn("0 cells, so nothing was compared", console.file.getvalue())  # type: ignore[attr-defined]
+        self.assertIn("0 checks, so nothing was compared", console.file.getvalue())  # type: ignore[attr-defined]
 
     def test_tensors_are_counted_and_not_their_parts(self) -> None:
         parts = tuple(
             Match(name, "in", (Piece("w", "(part in)"),), (Piece(name, "in"),), "name", ("l",)) for name in ("q", "k")
         )
-        self.assertEqual(diagnosis.matched(Report([], mapping=WeightMapping(parts))), "1 weight matched: 1 by name")
+        self.assertEqual(diagnosis.matched(Report([], mapping=WeightMapping(parts))), "1 weight matched by name")
+
+    def test_what_only_passes_a_fault_on_is_told_apart(self) -> None:
+        same, other = (
+            Comparison("output", Verdict.EQUAL, 0.0, 17.0, 0.0, 1.0),
+            Comparison("tap", Verdict.DIFFERENT, 1.2e13, 3.2, 1.0, 1.0),
+        )
+        found = (Finding("a", "a", "dense", other, (other,), True), Finding("b", "b", "dense", other, (same,), False))
+        rows = diagnosis.rows(found)
+        self.assertEqual([row.state for row in rows], ["different", "passes it on"])
+        text = page.render(Report([], mapping=WeightMapping(()), findings=found))
+        self.assertEqual(text.count('<span class="chip passing">'), 1)
 
     def test_rows_far_from_the_fault_are_left_out(self) -> None:
         row = diagnosis.Row("a", "b", "dense", "", "", "", diagnosis.Verdict.EQUAL)

@@ -61,7 +61,7 @@ def _steps(report: Report, width: int) -> RenderableType:
         if row is None:
             table.add_row(Text("…", "dim"))
             continue
-        style = "" if row.verdict is Verdict.EQUAL else STYLES[row.verdict]
+        style = "dim" if row.passing else "" if row.verdict is Verdict.EQUAL else STYLES[row.verdict]
         told = zip(found[0], next(texts), strict=True)
         table.add_row(*(Text(text, "bold" if not name else style if name in MEASURES else "") for name, text in told))
     return table

@@ -19,13 +19,15 @@ COLUMNS = ("PyTorch", "Keras", "what it is", "accumulated", "alone, forward", "a
 LEGEND = "digits that agree · ratio to the noise floor; accumulated: in the whole models; alone: on PyTorch's input"
 AROUND = 3  # rows shown before and after one that is marked, where a table has to be short
 LOCATED, FIRST = "◀ here", "◁ first"
+PASSING = "passes it on"
 
 
 @dataclass(frozen=True)
 class Row:
     """One pair of steps. `mark` is set at the first that differs in the models' own run, and at the one at fault.
 
-    A measure is `digits · ratio`, or a dash where nothing was measured; `verdict` is the most severe of them.
+    A measure is `digits · ratio`, or a dash where nothing was measured; `verdict` is the most severe of them. What is
+    `passing` agrees by itself, and differs only by what reaches it.
     """
 
     torch: str
@@ -36,6 +38,12 @@ class Row:
     backward: str
     verdict: Verdict
     mark: str = ""
+    passing: bool = False
+
+    @property
+    def state(self) -> str:
+        """The verdict in words."""
+        return PASSING if self.passing else self.verdict.value
 
     def cells(self) -> tuple[str, ...]:
         """What stands under COLUMNS."""
@@ -64,7 +72,12 @@ def _row(item: Finding, mark: str) -> Row:
         measure(backward),
         Verdict.DIFFERENT if item.located and severest is Verdict.EQUAL else severest,
         mark,
+        severest is not Verdict.EQUAL and not mark and bool(forward) and _agree(item.local),
     )
+
+
+def _agree(found: Sequence[Comparison]) -> bool:
+    return all(each.verdict is Verdict.EQUAL for each in found)
 
 
 def measure(found: Sequence[Comparison]) -> str:
@@ -106,15 +119,22 @@ def _place(report: Report, name: str) -> str:
 
 def matched(report: Report) -> str:
     """How many of PyTorch's tensors were matched, and how."""
+    total = 0 if report.mapping is None else len(tensors(report.mapping))
+    return f"{total} {'weight' if total == 1 else 'weights'} {ways(report)}" if total else ways(report)
+
+
+def ways(report: Report) -> str:
+    """How PyTorch's tensors were matched: "matched: 3 by name, 2 by their order; 1 ignored"."""
     if report.mapping is None:
         return ""
     words = {"content": "by what they hold", "name": "by name", "order": "by their order", "map": "by the map"}
     found = tensors(report.mapping)
     counts = Counter(found.values())
-    ways = [f"{count} {words.get(how, how)}" for how, count in counts.most_common()]
+    several = [f"{count} {words.get(how, how)}" for how, count in counts.most_common()]
     ignored = sum(len(names) for names in report.mapping.ignored.values())
-    total = len(found)
-    told = f"{total} {'weight' if total == 1 else 'weights'} matched: {', '.join(ways)}" if total else "no weights"
+    told = f"matched: {', '.join(several)}" if found else "no weights"
+    if len(counts) == 1:
+        told = f"matched {words[next(iter(counts))]}"
     return f"{told}; {ignored} ignored" if ignored else told
 
 

@@ -68,7 +68,7 @@ def _steps(report: Report) -> Iterator[str]:
     yield "| :-- | :-- | :-- | --: | --: | --: | :-- |"
     for row in diagnosis.rows(report.findings):
         names, measures = row.cells()[:2], row.cells()[2:]
-        mark = f"**{_text(row.mark)}**" if row.mark else ""
+        mark = f"**{_text(row.mark)}**" if row.mark else _text(row.state) if row.passing else ""
         yield f"| {' | '.join(map(_code, names))} | {' | '.join(map(_text, measures))} | {mark} |"
     yield f"\n{_text(diagnosis.LEGEND)}.\n"
 

@@ -97,8 +97,13 @@ def counts(report: Report) -> dict[Verdict, int]:
 def tally(report: Report) -> str:
     """The counts as a phrase: `40 cells: 38 equal, 2 different`."""
     found = [f"{count} {each.value}" for each, count in counts(report).items() if count]
-    cells = "1 cell" if len(report.cells) == 1 else f"{len(report.cells)} cells"
+    cells = f"{len(report.cells)} {unit(report)}{'' if len(report.cells) == 1 else 's'}"
     return f"{cells}: {', '.join(found)}" if found else f"{cells}, so nothing was compared"
+
+
+def unit(report: Report) -> str:
+    """What a cell is called: two models have no matrix, only checks."""
+    return "cell" if report.mapping is None else "check"
 
 
 def holds(report: Report) -> str:
