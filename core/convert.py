@@ -139,6 +139,7 @@ def _by_map(origin: Any, path: Path, mapping: WeightMapping, max_shard_size: int
     if side == forms.SIDES[form]:
         raise CheckpointError(f"{origin} and {path} are both of {forms.FRAMEWORKS[side]}, and a map leads to the other")
     tensors = mapped.planned(mapping, held, side, form)
+    mapped.check(mapping, held, side, tensors, form)
     inner = [each.name for each in tensors if each.name.count("/") > 1 and "vars" not in each.name.split("/")]
     if form == hdf5.LEGACY and inner:
         raise CheckpointError(

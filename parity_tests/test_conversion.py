@@ -380,6 +380,12 @@ class OwnModels(InFolder):
         )
         parts = WeightMapping(tuple(each for each in self.map.matches if "weight_ih" in each.name)[:3])
         self.assertIn("numbers of layers/lstm/vars/0", self.sentence(diglot.convert, first, last, map=parts))
+        ignoring = WeightMapping(self.map.matches, {"torch": ("conv.weigt",)})
+        text = self.sentence(diglot.convert, first, last, map=ignoring)
+        self.assertRegex(text, "the map ignores conv.weigt, and .* have none; did you mean 'conv.weight'")
+        hole = WeightMapping((match("conv.weight", "a b c d", "a b c d", "a b c d", "layers/conv/vars/9"),))
+        text = self.sentence(diglot.convert, first, last, map=hole)
+        self.assertIn("the map fills layers/conv/vars/9 and not layers/conv/vars/0, which Keras would miss", text)
         self.assertIn("leads to the other", self.sentence(diglot.convert, first, self.folder / "x.bin", map=self.map))
         self.assertIn(
             "holds a model's configuration", self.sentence(diglot.convert, first, self.folder / "x.keras", map=self.map)

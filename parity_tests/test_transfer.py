@@ -3,6 +3,7 @@
 import unittest
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from diglot.core import compare, floor
 from diglot.core.errors import InputError, SpecError, StateError
+from diglot.core.port.mapping import WeightMapping
 from diglot.core.port.subject import examine
 from diglot.core.verdict import Verdict
 from parameterized import parameterized
@@ -491,6 +493,13 @@ class TransferTest(unittest.TestCase):
         second(batch)
         diglot.transfer(first, second, inputs=batch)
         self.alike(first, second, batch)
+
+    def test_a_stale_place_in_a_file_is_refused(self) -> None:
+        first, second = nn.Linear(3, 4), sequential((3,), layers.Dense(4))
+        matches = diglot.transfer(first, second).matches
+        stale = replace(matches[0], keras=(replace(matches[0].keras[0], stored="layers/dense/vars/9"),))
+        with self.assertRaisesRegex(StateError, "this model keeps it at layers/dense/vars/0; correct its keras_stored"):
+            diglot.transfer(first, second, WeightMapping((stale, *matches[1:])))
 
     def test_models_without_weights_have_nothing_to_move(self) -> None:
         self.assertFalse(diglot.transfer(nn.ReLU(), sequential((3,), layers.ReLU())))

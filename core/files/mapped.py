@@ -54,6 +54,25 @@ def planned(mapping: WeightMapping, held: Held, side: str, form: str) -> tuple[P
     return tuple(result)
 
 
+def check(mapping: WeightMapping, held: Held, side: str, tensors: Sequence[Planned], form: str) -> None:
+    """Raises StateError for ignored names that a file of PyTorch does not have, and for holes in a layer of Keras."""
+    for name in mapping.ignored.get(side, ()) if side == "torch" else ():
+        if name not in held.tensors and not name.endswith(COUNT):
+            raise StateError(f"the map ignores {name}, and {held.label} have none{nearest(name, held.tensors)}")
+    layers: dict[str, list[int]] = {}
+    for each in tensors if form in KERAS else ():
+        layer, _, number = each.name.rpartition("/vars/")
+        if number.isdecimal():
+            layers.setdefault(layer, []).append(int(number))
+    for layer, numbers in layers.items():
+        if sorted(numbers) != list(range(len(numbers))) and not mapping.ignored.get("keras"):
+            absent = min(set(range(max(numbers))) - set(numbers))
+            raise StateError(
+                f"the map fills {layer}/vars/{max(numbers)} and not {layer}/vars/{absent}, which Keras would miss; "
+                "correct its keras_stored"
+            )
+
+
 def unused(mapping: WeightMapping, held: Held, side: str) -> list[str]:
     """The tensors of a file that a mapping neither takes nor waves through.
 

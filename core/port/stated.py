@@ -39,7 +39,14 @@ def stated(given: WeightMapping, layers: Layers, states: Mapping[str, Arrays]) -
     found = []
     for match in given.matches:
         found.extend([match] if match.axes else _explained(match, layers, states))
+    places = {piece.tensor: piece.stored for layer in layers["keras"] for slot in layer.slots for piece in slot.pieces}
     for match in found:
+        for piece in match.keras:
+            if piece.stored and places.get(piece.tensor) and piece.stored != places[piece.tensor]:
+                raise StateError(
+                    f"map says that {piece.tensor} lies at {piece.stored} of a .weights.h5, where this model keeps it "
+                    f"at {places[piece.tensor]}; correct its keras_stored"
+                )
         shapes = []
         for side in NAMES:
             for piece in getattr(match, side):
