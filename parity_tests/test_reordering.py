@@ -6,8 +6,8 @@ import unittest
 
 import numpy as np
 from diglot.core.noise import generator
-from diglot.core.port.alignment import Paired
 from diglot.core.port.layer import Step
+from diglot.core.port.paired import Paired
 from diglot.core.port.reordering import reordered
 from diglot.core.port.swapping import swapped
 

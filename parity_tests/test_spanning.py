@@ -7,7 +7,7 @@ import unittest
 import keras
 import numpy as np
 import torch
-from diglot.core.port.alignment import around
+from diglot.core.port.several import around
 from keras import layers
 from parameterized import parameterized
 from torch import nn

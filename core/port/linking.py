@@ -6,9 +6,10 @@ import itertools
 from collections.abc import Mapping, Sequence
 
 from ..backend import SIDES
-from .alignment import Paired, alike
 from .layer import BLOCK, CUSTOM, Trace
 from .layouts import Array, alike_in, inner
+from .likeness import alike
+from .paired import Paired
 from .roles import MOVING
 
 PASSING = MOVING | {"zero_pad", "pad", "crop", "flip", "reverse"}

@@ -15,13 +15,14 @@ from ..errors import InputError
 from ..measured import Job, Measured
 from ..noise import generator
 from ..technique import Arrays
-from .alignment import Paired, aligned
+from .alignment import aligned
 from .given import Given, Hint, Output, outputs
 from .layer import BLOCK, CUSTOM, Trace
 from .layouts import SAME, Array, Layout, alike_in, below, fitting, inner, masked, misfit, repeated
 from .linking import Linking
 from .mapping import Match, WeightMapping
 from .moving import moved
+from .paired import Paired
 from .roles import layout_of
 from .subject import Subject
 

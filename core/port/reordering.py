@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .alignment import alike
 from .layer import Step
 from .layouts import Array
+from .likeness import alike
 
 COMMUTING = frozenset({"add", "multiply", "maximum", "minimum"})
 

@@ -13,10 +13,10 @@ from ..measured import Job, Measured
 from ..noise import generator
 from ..technique import Arrays
 from ..verdict import Verdict
-from .alignment import Paired, distinct, first
 from .layer import Step
 from .layouts import SAME, Array, Layout, inner, masked
 from .moving import moved
+from .paired import Paired, distinct, first
 from .porting import Porting, pieces_of
 from .roles import layout_of
 from .subject import Subject

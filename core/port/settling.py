@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 
 from ..technique import Arrays
-from .alignment import holds
 from .carrying import carried
 from .given import Given
+from .holding import holds
 from .layer import Trace
 from .layouts import Array, Layout
 from .mapping import Match, WeightMapping

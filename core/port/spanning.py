@@ -11,7 +11,6 @@ from ..backend import SIDES
 from ..formulas.attention import additive
 from ..formulas.found import digits
 from ..technique import Arrays
-from .alignment import QKV
 from .computing import by_formula, needed, same, sharing
 from .evidence import Agreeing, Array, Cause, labels, told
 from .identifying import identified
@@ -21,6 +20,7 @@ from .mapping import Match
 from .porting import Porting, pieces_of
 from .replaying import Agreement
 from .roles import MOVING
+from .several import QKV
 from .subject import Subject
 
 PASSING = MOVING | {BLOCK, CUSTOM}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .alignment import Paired
 from .layer import BLOCK, CUSTOM, Step
+from .paired import Paired
 
 
 def swapped(index: int, pairs: Sequence[Paired], torch: Sequence[Step], keras: Sequence[Step]) -> str:
