@@ -113,6 +113,7 @@ def compare(
         Path | None, typer.Option("--map", help="Which weight is which, as --write-map writes it.")
     ] = None,
     write_map: Annotated[Path | None, typer.Option(help="Write down which weight was taken for which.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a map file that is there.")] = False,
     ignore: Annotated[
         Optional[list[str]], typer.Option(help="A weight that may be left over, or a pattern.")  # noqa: UP045
     ] = None,
@@ -126,7 +127,7 @@ def compare(
     from .comparing import run_compare
 
     passed = run_compare(
-        torch, keras, inputs or [], shape or [], torch_inputs or [], map_file=map_file, written=write_map,
+        torch, keras, inputs or [], shape or [], torch_inputs or [], map_file=map_file, written=write_map, force=force,
         ignore=ignore or [], checks=None if checks is None else [word for word in checks.split(",") if word],
         seed=seed, folder=report,
     )  # fmt: skip

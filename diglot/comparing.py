@@ -16,10 +16,11 @@ import numpy as np
 from rich.console import Console
 
 from . import compare
-from .core.errors import DiglotError, InputError, nearest
+from .core.errors import DiglotError, InputError, StateError, nearest
 from .core.noise import generator
 from .core.port.alone import alone
-from .core.port.mapfile import write_map
+from .core.port.mapfile import check_map, write_map
+from .core.port.unmatched import Undecided
 from .core.report import prepare
 from .core.report.compared import show
 
@@ -35,12 +36,15 @@ def run_compare(
     *,
     map_file: Path | None,
     written: Path | None,
+    force: bool = False,
     ignore: Sequence[str],
     checks: Sequence[str] | None,
     seed: int,
     folder: Path | None,
 ) -> bool:
     """Compare, print, save, and say whether parity holds."""
+    if written is not None:
+        check_map(written, force)
     if folder is not None:
         prepare(folder)
     inputs = drawn(shapes, seed) if shapes else arrays_of(files, "--inputs")
@@ -53,7 +57,16 @@ def run_compare(
     options = {"map": map_file, "ignore": tuple(ignore), "checks": checks, "seed": seed}
     own = arrays_of(torch_files, "--torch-inputs")
     with Console(stderr=True).status("running both models in float64"):
-        report = compare(*models, inputs, torch_inputs=own, **options)
+        try:
+            report = compare(*models, inputs, torch_inputs=own, **options)
+        except Undecided as error:
+            if written is None:
+                raise
+            write_map(written, error.mapping, error.groups)
+            told = (
+                f"{error}. {written} holds what was found, and the rest as candidates; correct it for --map"
+            )
+            raise StateError(told) from error
     show(report, Console())
     if written is not None and report.mapping is not None:
         write_map(written, report.mapping)

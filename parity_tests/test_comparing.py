@@ -122,6 +122,32 @@ class Command(Folder):
         self.assertEqual(status, 0, out)
         self.assertIn("4 weights matched", out)
 
+    def test_a_map_of_what_could_not_be_told(self) -> None:
+        beside = (
+            "import keras\nfrom torch import nn\n"
+            "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+            "        self.p, self.q = nn.Linear(3, 4), nn.Linear(3, 4)\n"
+            "    def forward(self, x):\n        return self.p(x) * self.q(x)\n"
+            "def model():\n    i = keras.Input((3,))\n"
+            "    return keras.Model(i, keras.layers.Dense(4, name='u')(i) * keras.layers.Dense(4, name='v')(i))\n"
+        )
+        (self.home / "beside.py").write_text(beside)
+        self.addCleanup(sys.modules.pop, "beside", None)
+        words = ["beside:Net", "beside:model", "--shape", "2,3", "--checks", "forward"]
+        status, _, complaints = self.run_command(*words, "--write-map", "open.toml")
+        self.assertEqual(status, 2)
+        self.assertIn("open.toml holds what was found, and the rest as candidates; correct it", complaints)
+        text = (self.home / "open.toml").read_text()
+        self.assertIn('# "p" = "u"\n# "q" = "v"\n', text)
+        status, _, complaints = self.run_command(*words, "--write-map", "open.toml")
+        self.assertIn("the map file open.toml is there already, and was left as it is", complaints)
+        self.assertEqual((self.home / "open.toml").read_text(), text)
+        (self.home / "open.toml").write_text(text.replace('# "', '"'))
+        status, out, complaints = self.run_command(*words, "--map", "open.toml", "--write-map", "open.toml", "--force")
+        self.assertEqual(status, 0, complaints + out)
+        self.assertIn("[[weight]]", (self.home / "open.toml").read_text())
+        self.assertIn("cannot be written", self.run_command(*words, "--write-map", "none/map.toml")[2])
+
     @parameterized.expand(
         [
             ("a module", "import sys\nsys.exit(0)\n", "ends.py:Net", r"sys\.exit\(0\) at .*ends\.py, line 2"),

@@ -30,6 +30,7 @@ MATCHES = (
 )  # fmt: skip
 WHOLE = WeightMapping(MATCHES, {"keras": ("conv/bias", "other/bias")}, ("names tell: fc1 is dense",))
 WEIGHT = '[[weight]]\naxes = "in out"\ntorch = "w"\ntorch_axes = "out in"\nkeras = "k"\n'
+STORED = f'{WEIGHT}keras_stored = "a/vars/'
 
 
 class MapFileTest(unittest.TestCase):
@@ -42,6 +43,14 @@ class MapFileTest(unittest.TestCase):
         write_map(self.path, WHOLE)
         self.assertEqual(read_map(self.path), WHOLE)
         self.assertEqual([self.path], list(self.path.parent.iterdir()))
+
+    def test_what_is_open_stands_there_to_be_settled(self) -> None:
+        write_map(self.path, WHOLE, [(("left", "right"), ("one", "two"))])
+        self.assertEqual(read_map(self.path), WHOLE)
+        text = self.path.read_text()
+        self.assertIn('[rename]\n# left, right of PyTorch are one, two of Keras; which is which could not be', text)
+        self.path.write_text(text.replace('# "right" = "two"', '"right" = "two"'))
+        self.assertEqual(dict(read_map(self.path))["right"], ("two",))
 
     def test_names_alone_come_back(self) -> None:
         mapping = renaming({"fc1": "dense", "qkv.weight": ("q/kernel", "k/kernel", "v/kernel")})
@@ -73,9 +82,9 @@ class MapFileTest(unittest.TestCase):
         ("trainable", WEIGHT + 'trainable = "no"\n', DiglotError, "true or false"),
         ("twice", WEIGHT + WEIGHT, DiglotError, "says twice"),
         ("both", WEIGHT + '[ignored]\ntorch = ["w"]\n', DiglotError, "says what w is, and ignores it"),
-        ("two_places", WEIGHT + 'keras_stored = "a/vars/0"\n' + WEIGHT.replace('"w"', '"v"') + 'keras_stored = "a/vars/1"',
+        ("two_places", STORED + "0\"\n" + STORED.replace('"w"', '"v"') + '1"',
          DiglotError, "keras = 'k' has keras_stored = 'a/vars/1', but elsewhere k goes with a/vars/0"),
-        ("two_names", WEIGHT + 'keras_stored = "a/vars/0"\n' + WEIGHT.replace('"k"', '"j"') + 'keras_stored = "a/vars/0"',
+        ("two_names", STORED + "0\"\n" + STORED.replace('"k"', '"j"') + '0"',
          DiglotError, "keras = 'j' has keras_stored = 'a/vars/0', but elsewhere a/vars/0 goes with k"),
         ("rename", "[rename]\nfc1 = 3\n", DiglotError, "[rename] takes"),
         ("weight_no_table", "weight = 3\n", DiglotError, "[[weight]]"),

@@ -35,17 +35,33 @@ HEAD = """\
 """
 
 Path_ = str | os.PathLike[str]
+Names = tuple[str, ...]
 
 
-def write_map(path: Path_, mapping: WeightMapping) -> None:
-    """Write a mapping, complete or not at all. Raises CheckpointError where the file cannot be written."""
+def check_map(path: Path_, force: bool) -> None:
+    """Raises CheckpointError where a map file is in the way, or where its folder takes none."""
+    target = Path(path)
+    if target.exists() and not (force and target.is_file()):
+        advice = "choose another name" + (", or --force" if target.is_file() else "")
+        raise CheckpointError(f"the map file {target} is there already, and was left as it is; {advice}")
+    if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
+        raise CheckpointError(f"the map file {target} cannot be written: its folder takes no files")
+
+
+def write_map(path: Path_, mapping: WeightMapping, undecided: Sequence[tuple[Names, Names]] = ()) -> None:
+    """Write a mapping, complete or not at all; names that are `undecided` as candidates, behind a #.
+
+    Raises CheckpointError where the file cannot be written.
+    """
     lines = [HEAD]
     if mapping.settled:
         lines += ["# What was ambiguous, and how it was decided.", f"settled = {_value(list(mapping.settled))}", ""]
     renamed = [match for match in mapping.matches if not match.axes]
-    if renamed:
+    if renamed or undecided:
         lines.append("[rename]")
         lines += [f"{_value(one.torch[0].tensor)} = {_value(_plain([p.tensor for p in one.keras]))}" for one in renamed]
+        for ours, theirs in undecided:
+            lines += _candidates(ours, theirs)
         lines.append("")
     if mapping.ignored:
         lines.append("[ignored]")
@@ -99,6 +115,15 @@ def read_map(path: Path_) -> WeightMapping:
         for name in (piece.tensor for match in matches for piece in getattr(match, side) if piece.tensor in names):
             raise StateError(f"{where} says what {name} is, and ignores it under [ignored]; leave one of them out")
     return WeightMapping(tuple(matches), left, tuple(held.get("settled", [])))
+
+
+def _candidates(ours: Names, theirs: Names) -> list[str]:
+    """Lines of names that may go together, none of which counts until its # is taken away."""
+    said = f"{', '.join(ours) or 'nothing'} of PyTorch are {', '.join(theirs) or 'nothing'} of Keras"
+    lines = ["# " + json.dumps(f"{said}; which is which could not be told: correct, and take the # away.",
+                               ensure_ascii=False)[1:-1]]  # fmt: skip
+    lines += [f"# {_value(one)} = {_value(other)}" for one, other in zip(ours, theirs, strict=False)]
+    return lines
 
 
 def _lines(match: Match) -> list[str]:

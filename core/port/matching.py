@@ -20,7 +20,7 @@ from .pairing import Pair, Pairing
 from .piece import Piece
 from .stated import stated
 from .units import Key, Unit, coarse
-from .unmatched import NAMES, ambiguous, unmatched
+from .unmatched import NAMES, Undecided, ambiguous, unmatched
 from .wiring import Wiring, sources_of
 
 __all__ = ["Found", "contents", "match"]
@@ -60,7 +60,12 @@ def match(
     Raises StateError for weights without a counterpart, for layers of which nothing tells which is which, for what the
     other framework cannot hold, and for an entry of `given` or `ignore` that does not fit the models.
     """
-    return _Matcher(torch, keras, given, tuple(ignore), traces).found()
+    matcher = _Matcher(torch, keras, given, tuple(ignore), traces)
+    try:
+        return matcher.found()
+    except Undecided as error:
+        error.mapping = WeightMapping(tuple(matcher.matches))
+        raise
 
 
 class _Matcher:

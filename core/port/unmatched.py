@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ..errors import StateError
 from .layer import Layer, Slot
+from .mapping import WeightMapping
 from .units import Key, Unit, coarse, key_of
 from .words import likeness
 
@@ -14,12 +15,22 @@ NAMES = {"torch": "PyTorch", "keras": "Keras"}
 SHOWN, CHOICES, KINDS = 3, 6, 3
 """So many weights that are left over, that are to be chosen from, and kinds of layers are told in a sentence."""
 
+Names = tuple[str, ...]
 Left = Mapping[str, Sequence[tuple[Unit, Slot]]]
 Layers = Mapping[str, Sequence[Layer]]
 Shapes = Mapping[str, Mapping[str, tuple[int, ...]]]
 
 
-def unmatched(left: Left, layers: Layers, shapes: Shapes) -> StateError:
+class Undecided(StateError):
+    """Weights that were not matched: what was, and the names of both sides among which nothing decides."""
+
+    def __init__(self, message: str, weights: Names, groups: tuple[tuple[Names, Names], ...]) -> None:
+        super().__init__(message, weights)
+        self.groups = groups
+        self.mapping = WeightMapping(())
+
+
+def unmatched(left: Left, layers: Layers, shapes: Shapes) -> Undecided:
     """The error that names the weights of both sides that are left over, and the likeliest of the other side's.
 
     Of layers that one side has more of, it says how many. `layers` are all of both models, `shapes` their tensors' own.
@@ -33,11 +44,13 @@ def unmatched(left: Left, layers: Layers, shapes: Shapes) -> StateError:
             names = [_described(side, slot, shapes) for _, slot in rest[side]]
             near = _candidates(rest[side][0][1], other, rest[other], shapes)
             said.append(f"{NAMES[side]} alone has {_listed(names)}{near}")
-    weights = tuple(piece.tensor for side in NAMES for _, slot in left[side] for piece in slot.pieces)
-    return StateError(
+    names = {side: tuple(piece.tensor for _, slot in left[side] for piece in slot.pieces) for side in NAMES}
+    weights = tuple(name for side in NAMES for name in names[side])
+    return Undecided(
         f"not every weight has a counterpart: {'; '.join(said)}; leave them out with ignore=, or say in map= or a map "
         "file which is which",
         weights,
+        ((names["torch"], names["keras"]),),
     )
 
 
@@ -83,7 +96,7 @@ def _whole(found: Sequence[tuple[Unit, Slot]]) -> dict[str, Slot]:
     }
 
 
-def ambiguous(torch: Sequence[Unit], keras: Sequence[Unit], traced: bool, shapes: Shapes) -> StateError:
+def ambiguous(torch: Sequence[Unit], keras: Sequence[Unit], traced: bool, shapes: Shapes) -> Undecided:
     """The error that shows layers of one kind, of which neither numbers nor places nor names tell which is which."""
     ours, theirs = [unit.main().pieces[0].tensor for unit in torch], [unit.main().pieces[0].tensor for unit in keras]
     why = "take the same tensor, and neither numbers nor names decide"
@@ -91,10 +104,13 @@ def ambiguous(torch: Sequence[Unit], keras: Sequence[Unit], traced: bool, shapes
         why = "the models hold their layers in other orders; give inputs=, of which a run may tell"
     sizes = list(dict.fromkeys([shapes["torch"][ours[0]], shapes["keras"][theirs[0]]]))
     held = f"shape {sizes[0]}" + (f" in PyTorch, {sizes[1]} in Keras," if len(sizes) > 1 else "")
-    return StateError(
+    layers = tuple(tuple(dict.fromkeys(unit.layer.name for unit in units)) for units in (torch, keras))
+    named = all(len(names) == len(units) and all(names) for names, units in zip(layers, (torch, keras), strict=True))
+    return Undecided(
         f"which of PyTorch's {_listed(ours, CHOICES)} is which of Keras's {_listed(theirs, CHOICES)} cannot be told: "
         f"all have {held} and {why}; or say it in map={{{ours[0]!r}: {theirs[0]!r}, …}} or in a map file",
         (*ours, *theirs),
+        ((layers[0], layers[1]) if named else (tuple(ours), tuple(theirs)),),
     )
 
 
