@@ -25,6 +25,7 @@ from . import computable
 from .exactly import exactly, narrowed, wide
 from .naming import BOOKKEEPING, Names
 from .patching import patched
+from .structure import as_array
 from .untouched import untouched
 
 Change = tuple[dict[str, Any], str, Any]
@@ -119,7 +120,7 @@ class Raised:
 
     def values(self, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
         """These weights as they stand, or all of them."""
-        return {name: self.variables[name].numpy().copy() for name in (self.variables if names is None else names)}
+        return {name: as_array(self.variables[name]) for name in (self.variables if names is None else names)}
 
     def put(self, values: Mapping[str, np.ndarray]) -> None:
         """Write weights of the right shape."""

@@ -150,7 +150,7 @@ class Subject:
                     floats = [one for one in outputs if one.dtype.is_floating][:1]
                     result = _pulled(tape, floats, sources, [cotangent])
                 if training:
-                    result |= {f"buffer {name}": self.raised.variables[name].numpy().copy() for name in call.buffers}
+                    result |= {f"buffer {name}": as_array(self.raised.variables[name]) for name in call.buffers}
                 return {"output": as_array(outputs[0]), **result}
         except Exception as error:
             raise InputError(f"{step.name or 'the model'} cannot be run by itself: {told(error)}") from error
