@@ -140,6 +140,29 @@ class Weights(unittest.TestCase):
         self.assertEqual([cell.located for cell in report.cells], ["out", None, None, None])
         self.assertIn("scores/bias", report.cells[0].cause)
 
+    @parameterized.expand([("matmul", torch.matmul), ("einsum", lambda x, a: torch.einsum("bi,ij->bj", x, a))])
+    def test_a_square_weight_of_its_own_that_is_held_transposed(self, name: str, product: Any) -> None:
+        class Own(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.a = nn.Parameter(torch.randn(4, 4))
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return product(x, self.a) * 3
+
+        class Layer(keras.layers.Layer):
+            def build(self, shape: Any) -> None:
+                self.w = self.add_weight(shape=(4, 4), name="w")
+
+            def call(self, x: Any) -> Any:
+                return keras.ops.matmul(x, self.w) * 3
+
+        source, target = Own(), keras.Sequential([keras.Input((4,)), Layer()])
+        target.layers[0].w.assign(source.a.detach().numpy().T)
+        report = diglot.compare(source, target, np.random.default_rng(0).standard_normal((5, 4)), checks="forward")
+        self.assertRegex(str(report.cells[-1].cause), r"w` holds PyTorch's `a` transposed")
+        self.assertRegex(str(report.mapping.settled), "transposed")  # type: ignore[union-attr]
+
     def test_a_flattened_kernel_in_the_other_order(self) -> None:
         ours, theirs = Small(), small()
         diglot.transfer(ours, theirs, inputs=IMAGES)

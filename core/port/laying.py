@@ -78,7 +78,13 @@ class Laying:
                 f"{tensors[0]} {torch.shape} and {tensors[1]} {keras.shape} may lie in {len(found)} ways; "
                 f"taken as {found[0].torch[0].axes!r} and {found[0].keras[0].axes!r}"
             )
-        return (same or found)[0]
+        chosen = (same or found)[0]
+        if chosen is not found[0] and torch.shape == keras.shape:
+            self.settled.append(
+                f"{keras.pieces[0].tensor} holds the numbers of {torch.pieces[0].tensor} transposed, which is taken "
+                "for its layout: nothing tells that of a weight of a class's own"
+            )
+        return chosen
 
     def _folded(self, pair: Pair, name: str, fit: Fit, wirings: Mapping[str, Wiring]) -> list[Fit]:
         """The fit with the features of a flattened map in each side's own order; of several maps, a fit for each."""

@@ -17,7 +17,7 @@ from ..compare import Comparison
 from ..errors import DiglotError
 from ..locate import describe
 from ..verdict import SEVERITY, Verdict
-from . import attending, causes, spanning
+from . import attending, causes, spanning, transposed
 from .findings import Finding
 from .layer import BLOCK, CUSTOM, Step
 from .layouts import Array, masked, usual
@@ -151,7 +151,9 @@ class Search:
             known = "though all that it is given agrees" if all(pair.sources) else "and it cannot be run by itself"
             text = f"its result differs, {known}" + self._unreplayed(index)
         replaying = self.replaying(index)
-        why = spanning.cause(self.porting, index) or (causes.cause(replaying) if replaying.possible else None)
+        why = spanning.cause(self.porting, index)
+        if why is None and replaying.possible:
+            why = transposed.cause(replaying) or causes.cause(replaying)
         if why is None and not training and pair.torch.role in (BLOCK, CUSTOM) and self.parted(index):
             torch, keras = self.porting.results(index)
             layout = self.porting.layouts.get(f"tap {index}") or usual(torch)
@@ -168,6 +170,7 @@ class Search:
         layout = self.porting.layouts.get(f"input {index} {place}") or usual(ours[place])
         why = causes.between(self.agreeing(), masked(layout.to_keras(ours[place])), masked(theirs[place]))
         lone = self._lone(ours[place], theirs[place])
+        why = transposed.between(self.porting, lone[1], layout.to_keras(ours[place])) or why
         name, other = (steps[0].name if steps else "" for steps in lone)
         text = (
             f"what reaches `{pair.torch.name}` (Keras's `{pair.keras.name}`) differs, though every layer before agrees"
