@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from diglot.core.port.mapfile import write_map
+
 import diglot
 from diglot import cli
 
@@ -116,3 +118,5 @@ class Page(unittest.TestCase):
         mapping = diglot.transfer(original.model, port.classifier(), map="map.toml")
         self.assertEqual(mapping["head.weight"], ("head/kernel",))
         self.assertEqual({match.how for match in mapping.matches if match.name.startswith("attention.norm")}, {"map"})
+        write_map("full.toml", diglot.transfer(original.model, port.model))
+        self.assertIn(blocks("toml")[1], (self.home / "full.toml").read_text())

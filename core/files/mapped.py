@@ -99,10 +99,11 @@ def _in_full(match: Match, held: Held, side: str) -> Match:
     """A match that only renames a tensor, with the axes that one of a single axis has."""
     if match.axes:
         return match
-    if len(match.torch) != 1 or len(match.keras) != 1 or len(_sources(match, held, side)[0][1].shape) > 1:
+    alone = len(match.torch) == len(match.keras) == 1
+    if not alone or _present(_pieces(match, side)[0], held) is None or len(_sources(match, held, side)[0][1].shape) > 1:
         raise StateError(
-            f"the map only renames {match.torch[0].tensor}, and a file does not say what its axes are; give them, or "
-            "write the map in full with diglot compare --write-map"
+            f"the map only renames {match.torch[0].tensor}, and a file does not say what its axes are, nor what "
+            "a layer holds; write the map in full with diglot compare --map … --write-map"
         )
     axes = "channels" if _sources(match, held, side)[0][1].shape else ""
     return replace(

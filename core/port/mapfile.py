@@ -18,6 +18,7 @@ from typing import Any
 
 from ..axes import parse
 from ..errors import CheckpointError, StateError, nearest
+from .entries import consistent, distinct, unignored
 from .mapping import Match, WeightMapping
 from .piece import ONE, Piece, words
 from .stated import renaming
@@ -100,8 +101,8 @@ def read_map(path: Path_) -> WeightMapping:
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise StateError(f"{where}: each weight begins with a line [[weight]]")
     matches = [*renaming(renamed).matches, *(_match(entry, number, where) for number, entry in enumerate(entries, 1))]
-    _distinct(matches, where)
-    _consistent(matches, where)
+    distinct(matches, where)
+    consistent(matches, where)
     ignored = held.get("ignored", {})
     if not isinstance(ignored, dict):
         raise StateError(f"{where}: [ignored] takes torch = [names] and keras = [names]")
@@ -111,9 +112,7 @@ def read_map(path: Path_) -> WeightMapping:
         if not isinstance(names, list) or not _is_names(names or ["none"]):
             raise StateError(f"{where}: {key} takes a list of texts")
     left = {side: tuple(names) for side, names in ignored.items()}
-    for side, names in left.items():
-        for name in (piece.tensor for match in matches for piece in getattr(match, side) if piece.tensor in names):
-            raise StateError(f"{where} says what {name} is, and ignores it under [ignored]; leave one of them out")
+    unignored(matches, left, where)
     return WeightMapping(tuple(matches), left, tuple(held.get("settled", [])))
 
 
@@ -215,30 +214,6 @@ def _pieces(entry: Mapping[str, Any], side: str, axes: str, where: str) -> tuple
 
 
 _KINDS = {str: "text", dict: "table, as in { heads = 8 }"}
-
-
-def _distinct(matches: Sequence[Match], where: str) -> None:
-    seen: set[tuple[tuple[Any, ...], ...]] = set()
-    for match in matches:
-        key = tuple((piece.tensor, piece.pick, piece.span) for side in SIDES for piece in getattr(match, side))
-        if key in seen:
-            raise StateError(f"{where} says twice what {match.torch[0].tensor} is; leave one entry out")
-        seen.add(key)
-
-
-def _consistent(matches: Sequence[Match], where: str) -> None:
-    """Refuse a tensor, or a layer, that lies at two places in Keras's own file, and two that lie at one."""
-    places: dict[str, str] = {}
-    names: dict[str, str] = {}
-    for piece in (piece for match in matches for piece in match.keras if piece.stored):
-        layers = piece.tensor.rpartition("/")[0], piece.stored.rpartition("/vars/")[0]
-        for name, place in ((piece.tensor, piece.stored), (f"{layers[0]}/", f"{layers[1]}/")):
-            if places.setdefault(name, place) != place or names.setdefault(place, name) != name:
-                other = places[name] if places[name] != place else names[place]
-                raise StateError(
-                    f"{where} contradicts itself: keras = {piece.tensor!r} has keras_stored = {piece.stored!r}, but "
-                    f"elsewhere {name if places[name] != place else place} goes with {other}; correct both together"
-                )
 
 
 def _only(held: Mapping[str, Any], known: Sequence[str], where: str) -> None:

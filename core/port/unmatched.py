@@ -44,13 +44,13 @@ def unmatched(left: Left, layers: Layers, shapes: Shapes) -> Undecided:
             names = [_described(side, slot, shapes) for _, slot in rest[side]]
             near = _candidates(rest[side][0][1], other, rest[other], shapes)
             said.append(f"{NAMES[side]} alone has {_listed(names)}{near}")
-    names = {side: tuple(piece.tensor for _, slot in left[side] for piece in slot.pieces) for side in NAMES}
-    weights = tuple(name for side in NAMES for name in names[side])
+    tensors = {side: tuple(piece.tensor for _, slot in left[side] for piece in slot.pieces) for side in NAMES}
+    weights = (*tensors["torch"], *tensors["keras"])
     return Undecided(
         f"not every weight has a counterpart: {'; '.join(said)}; leave them out with ignore=, or say in map= or a map "
         "file which is which",
         weights,
-        ((names["torch"], names["keras"]),),
+        ((tensors["torch"], tensors["keras"]),),
     )
 
 
