@@ -421,6 +421,14 @@ class Evidence(unittest.TestCase):
         self.assertTrue(report.passed, [cell.cause for cell in report.cells])
         self.assertFalse(diglot.compare(Narrow(), small(epsilon=1e-1), IMAGES, checks="forward").passed)
 
+    def test_half_precision_that_does_not_run_in_float64(self) -> None:
+        cast = tf.raw_ops.Cast
+        narrow = layers.Lambda(lambda x: cast(x=cast(x=x, DstT=tf.float32), DstT=x.dtype))
+        model = keras.Sequential([keras.Input((4,)), layers.Dense(3, dtype="bfloat16"), narrow])
+        report = diglot.compare(lambda: nn.Linear(4, 3), model, VECTORS, checks="forward")
+        self.assertEqual([(cell.verdict, cell.dtype) for cell in report.cells], [(Verdict.EQUAL, "float32")])
+        self.assertTrue([note for note in report.notes if "works in bfloat16 and was compared in float32" in note])
+
     def test_what_these_inputs_do_not_reach(self) -> None:
         class Capped(nn.Module):
             def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""A user's model with weights of its own: raised to float64, or in the types that it has.
+"""A user's model with weights of its own: raised to float64, or half precision to float32, or in its own types.
 
 The model's variables, types and constants are replaced while one of our runs lasts, and are back when it ends: the
 very same objects, with the very same bits. So no model has to be copied, which many a class of the user's would not
@@ -22,14 +22,14 @@ from ...core import compare, floor
 from ...core.port.subject import Inputs
 from ...core.verdict import Verdict
 from . import computable
-from .exactly import exactly, narrowed, wide
+from .exactly import exactly, narrowed
 from .naming import BOOKKEEPING, Names
 from .patching import patched
 from .structure import as_array
 from .untouched import untouched
 
 Change = tuple[dict[str, Any], str, Any]
-NARROW = (np.dtype("float16"), np.dtype("float32"))
+NARROW = (tf.float16, tf.bfloat16, tf.float32)
 LONGEST = 500  # characters of what an error says
 HALVES = ("bfloat16", "float16")
 WIDTHS = {"bfloat16": "float32", "float16": "float16", "float32": "float32"}
@@ -40,8 +40,10 @@ UNITS = {"bfloat16": 2.0**16, "float16": 1.0, "float32": 1.0}
 class Raised:
     """The weights of our runs, by name, and what else has to be another thing while one lasts."""
 
-    def __init__(self, names: Names, precise: bool) -> None:
+    def __init__(self, names: Names, precise: bool, lifted: bool = False) -> None:
         self.precise = precise
+        self.kind = "float64" if precise else "float32" if lifted else ""
+        self.narrow = NARROW if precise else NARROW[:2] if lifted else ()
         self.layers = list(names.layers.values())
         self.inner = [layer._functional for layer in self.layers if getattr(layer, "_functional", None) is not None]
         self.variables: dict[str, Any] = {}
@@ -49,30 +51,30 @@ class Raised:
         replaced: dict[int, Any] = {}
         for name, variable in names.variables.items():
             held = variable._value if isinstance(variable, keras.Variable) else variable
-            dtype = wide(held.dtype) if precise else held.dtype
+            dtype = tf.as_dtype(self.kind) if held.dtype in self.narrow else held.dtype
             with tf.device(held.device):
                 made = tf.Variable(tf.cast(held, dtype), trainable=True, name=name.replace("/", "_"))
             self.variables[name] = made
             if isinstance(variable, keras.Variable):
                 self.changes.append((vars(variable), "_value", made))
-                if precise:
+                if self.kind:
                     self.changes.append((vars(variable), "_dtype", dtype.name))
             else:
                 replaced[id(variable)] = made
         for layer in self.layers:
             self._widen(layer, replaced)
         for layer in (*self.layers, *self.inner):
-            for tensor in getattr(layer, "_inputs", None) or () if precise else ():
+            for tensor in getattr(layer, "_inputs", None) or () if self.kind else ():
                 if isinstance(tensor, keras.KerasTensor) and tf.as_dtype(tensor.dtype).is_floating:
-                    self.changes.append((vars(tensor), "_dtype", "float64"))
+                    self.changes.append((vars(tensor), "_dtype", self.kind))
 
     def _widen(self, layer: Any, replaced: dict[int, Any]) -> None:
         held = vars(layer)
-        if self.precise and tf.as_dtype(layer.compute_dtype).is_floating:
-            self.changes.append((held, "_dtype_policy", keras.DTypePolicy("float64")))
+        if self.kind and tf.as_dtype(layer.compute_dtype).is_floating:
+            self.changes.append((held, "_dtype_policy", keras.DTypePolicy(self.kind)))
             for inner in (getattr(layer, "_functional", None),):
                 if inner is not None:
-                    self.changes.append((vars(inner), "_dtype_policy", keras.DTypePolicy("float64")))
+                    self.changes.append((vars(inner), "_dtype_policy", keras.DTypePolicy(self.kind)))
         for attribute, value in held.items():
             if attribute in BOOKKEEPING or attribute.startswith("_self_"):
                 continue
@@ -81,14 +83,13 @@ class Raised:
                 self.changes.append((held, attribute, wider))
 
     def _wider(self, value: Any, replaced: dict[int, Any], depth: int = 0) -> Any:
-        """The same in float64, for tensors, arrays and plain variables, also in lists and dictionaries of them."""
+        """The same in a wider type, for tensors, arrays and plain variables, also in lists and dictionaries of them."""
         if id(value) in replaced:
             return replaced[id(value)]
-        if self.precise and isinstance(value, (np.ndarray, np.generic)) and value.dtype in NARROW:
-            return value.astype(np.float64)
-        if self.precise and tf.is_tensor(value) and not isinstance(value, (tf.Variable, keras.Variable)):
-            eager = hasattr(value, "numpy") and value.dtype in (tf.float16, tf.bfloat16, tf.float32)
-            return tf.cast(value, tf.float64) if eager else value
+        if isinstance(value, (np.ndarray, np.generic)) and value.dtype in [one.as_numpy_dtype for one in self.narrow]:
+            return value.astype(self.kind)
+        if self.kind and tf.is_tensor(value) and not isinstance(value, (tf.Variable, keras.Variable)):
+            return tf.cast(value, self.kind) if hasattr(value, "numpy") and value.dtype in self.narrow else value
         if isinstance(value, (list, tuple)) and not hasattr(value, "_fields") and depth < 4:
             items = [self._wider(item, replaced, depth + 1) for item in value]
             items = items if isinstance(value, list) else tuple(items)

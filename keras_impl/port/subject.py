@@ -29,11 +29,11 @@ class Subject:
 
     side = "keras"
 
-    def __init__(self, model: Any, names: Names, precision: str, weaker: str = "") -> None:
+    def __init__(self, model: Any, names: Names, precision: str, weaker: str = "", lifted: bool = False) -> None:
         self.model, self.names, self.precision, self.weaker = model, names, precision, weaker
         self.aliases: Mapping[str, str] = dict(names.aliases)
         self.layers: tuple[Layer, ...] = weights.layers(names, settings.static)
-        self.raised = Raised(names, precision == "float64")
+        self.raised = Raised(names, precision == "float64", lifted)
         self.written: set[str] = set()
         self.biased: Collection[str] = ()
         self.half = raising.halved(names)
@@ -224,8 +224,18 @@ def _examined(model: Any, inputs: Inputs, precise: bool) -> Subject:
     built(model, inputs)
     names = named(model)
     own = Subject(model, names, "float32")
-    if not precise:
+    if precise:
+        found = Subject(model, names, "float64")
+        own.weaker = raising.doubt(found, own, inputs)
+        if not own.weaker:
+            return found
+    if not own.half:
         return own
-    found = Subject(model, names, "float64")
-    own.weaker = raising.doubt(found, own, inputs)
-    return own if own.weaker else found
+    lifted = Subject(model, names, "float32", own.weaker, lifted=True)
+    try:
+        lifted.run(inputs, watch=False)
+    except Exception as error:  # whatever the user's own code raises where a type is another than it was
+        kept = f"nor does it run in float32, so that it kept {own.half} ({told(error)})"
+        own.weaker, own.half = "; ".join(filter(None, (own.weaker, kept))), ""
+        return own
+    return lifted
