@@ -214,6 +214,10 @@ class Computing(unittest.TestCase):
         assert found is not None
         self.assertIn(text, found.text)
 
+    def test_a_normalisation_of_a_batch_of_one_is_not_told_as_a_line(self) -> None:
+        found = cause(computed(lambda x: norm(x, 1e-5), lambda x: norm(x, 1e-3), draw(1, 6)))
+        self.assertIn("layer norm over channels (axis -1), epsilon 1e-05", found.text if found else "")
+
     def test_a_bias_of_its_own_added_twice(self) -> None:
         kernel, bias = draw(8, 5, name="k"), draw(5, name="b")
         made = computed(lambda x: x @ kernel + bias, lambda x: x @ kernel + 2 * bias, draw(3, 8))

@@ -144,8 +144,11 @@ def _epsilons(moments: Moments, affine: Affine, centred: Array, square: Array, t
 
 
 def _least(epsilon: float, power: float) -> float:
-    """An epsilon that is no more than the rounding of what it was solved from, or less than nothing, is none."""
-    return 0.0 if not math.isfinite(epsilon) or epsilon < max(1e-14, ROUNDING * power) else epsilon
+    """The epsilon without the rounding of what it was solved from: none where it is no more, or less than nothing."""
+    if not math.isfinite(epsilon) or epsilon < max(1e-14, ROUNDING * power):
+        return 0.0
+    short = float(f"{epsilon:.1g}")
+    return short if abs(short - epsilon) <= 8 * ROUNDING * power else epsilon
 
 
 def _is_told(epsilon: float, power: Array) -> bool:

@@ -18,6 +18,8 @@ from .roles import SLOTS
 
 SHARP = 12.0
 """With more digits than this, nothing of a formula was held in float32."""
+WRITTEN = 3
+"""A number of no more places is one that a person writes."""
 FEWEST, MORE = 6, 2
 """The places of a number that are tried first where two read alike, and those that are told beyond the first apart."""
 
@@ -138,15 +140,26 @@ def _spoken(kinds: tuple[int, ...]) -> str:
 
 
 def telling(ours: Iterable[Found], theirs: Iterable[Found], common: float) -> tuple[Found, Found] | None:
-    """A formula of each side that are not the same and that explain the difference; of one family if possible."""
+    """A formula of each side that are not the same and that explain the difference.
+
+    Those of one family go first, and among them those whose numbers a person would write: of a batch of one, a
+    normalisation is some line too.
+    """
     pairs = [
         (one, other)
         for one, other in itertools.product(ours, theirs)
         if explains(min(one.digits, other.digits), common)
     ]
     pairs = [apart for pair in pairs if (apart := _apart(*pair))]
-    alike = [pair for pair in pairs if pair[0].family == pair[1].family]
+    alike = sorted(
+        (pair for pair in pairs if pair[0].family == pair[1].family),
+        key=lambda pair: not all(map(_is_written, (*pair[0].numbers, *pair[1].numbers))),
+    )
     return next(iter([*alike, *pairs]), None)
+
+
+def _is_written(value: float) -> bool:
+    return abs(float(f"{value:.{WRITTEN}g}") - value) <= 1e-6 * abs(value)
 
 
 def _apart(one: Found, other: Found) -> tuple[Found, Found] | None:
