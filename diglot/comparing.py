@@ -63,9 +63,7 @@ def run_compare(
             if written is None:
                 raise
             write_map(written, error.mapping, error.groups)
-            told = (
-                f"{error}. {written} holds what was found, and the rest as candidates; correct it for --map"
-            )
+            told = f"{error}. {written} holds what was found, and the rest as candidates; correct it for --map"
             raise StateError(told) from error
     show(report, Console())
     if written is not None and report.mapping is not None:

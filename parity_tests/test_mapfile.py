@@ -48,7 +48,7 @@ class MapFileTest(unittest.TestCase):
         write_map(self.path, WHOLE, [(("left", "right"), ("one", "two"))])
         self.assertEqual(read_map(self.path), WHOLE)
         text = self.path.read_text()
-        self.assertIn('[rename]\n# left, right of PyTorch are one, two of Keras; which is which could not be', text)
+        self.assertIn("[rename]\n# left, right of PyTorch are one, two of Keras; which is which could not be", text)
         self.path.write_text(text.replace('# "right" = "two"', '"right" = "two"'))
         self.assertEqual(dict(read_map(self.path))["right"], ("two",))
 

@@ -22,13 +22,14 @@ def distinct(matches: Sequence[Match], where: str) -> None:
 
 
 def consistent(matches: Sequence[Match], where: str) -> None:
-    """Refuse a tensor, or a layer, that lies at two places in Keras's own file, and two that lie at one."""
+    """Refuse a tensor, or a layer, that lies at two places in Keras's own file, and two tensors at one place."""
     places: dict[str, str] = {}
     names: dict[str, str] = {}
     for piece in (piece for match in matches for piece in match.keras if piece.stored):
         layers = piece.tensor.rpartition("/")[0], piece.stored.rpartition("/vars/")[0]
         for name, place in ((piece.tensor, piece.stored), (f"{layers[0]}/", f"{layers[1]}/")):
-            if places.setdefault(name, place) != place or names.setdefault(place, name) != name:
+            alone = name == f"{layers[0]}/" or names.setdefault(place, name) == name
+            if places.setdefault(name, place) != place or not alone:
                 other = places[name] if places[name] != place else names[place]
                 raise StateError(
                     f"{where} contradicts itself: keras = {piece.tensor!r} has keras_stored = {piece.stored!r}, but "
