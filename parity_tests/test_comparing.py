@@ -264,7 +264,7 @@ class Assertion(Folder):
         with self.assertRaises(AssertionError) as caught:
             assert_parity(Net, wrong, x, checks="forward")
         lines = str(caught.exception).splitlines()
-        self.assertEqual(lines[0], "Parity does not hold: different (1 cell: 1 different)")
+        self.assertEqual(lines[0], "Parity does not hold: different (1 check: 1 different)")
         self.assertRegex(lines[1], r"^at PyTorch's `act` and Keras's `a` \(gelu\): .*relu")
         self.assertRegex(str(caught.exception), rf"(?m)^act +a +\S.* {diagnosis.LOCATED}$")
         with self.assertRaises(InputError):
@@ -276,7 +276,7 @@ class Assertion(Folder):
         told = {**os.environ, "PYTHONPATH": str(self.home), "TF_CPP_MIN_LOG_LEVEL": "3"}
         done = subprocess.run(command, capture_output=True, text=True, cwd=self.home, env=told)
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
-        self.assertIn("E       AssertionError: Parity does not hold: different (1 cell: 1 different)", done.stdout)
+        self.assertIn("E       AssertionError: Parity does not hold: different (1 check: 1 different)", done.stdout)
         self.assertIn("E       at PyTorch's `act` and Keras's `a`", done.stdout)
         self.assertNotIn("comparing.py", done.stdout)
 
