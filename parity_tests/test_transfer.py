@@ -457,7 +457,7 @@ class TransferTest(unittest.TestCase):
             diglot.transfer(first, second)
         for name, array in bits(second).items():
             np.testing.assert_array_equal(array, before[name])
-        diglot.transfer(first, second, ignore=[f"{second.layers[-1].name}/bias"])
+        diglot.transfer(first, second, ignore=f"{second.layers[-1].name}/bias")
         np.testing.assert_array_equal(np.array(second.weights[2]), first[1].weight.detach().numpy().T)
 
     def test_names_settle_what_nothing_tells(self) -> None:
