@@ -66,7 +66,9 @@ def certain(
         if maker >= 0 and maker not in partners:
             continue
         if maker >= 0 and len(ours) == len(theirs) == 1:
-            pairs = [(ours[0], theirs[0])]
+            counts = [len({id(array) for array in steps[place].inputs}) for steps, (place,) in
+                      ((torch, ours), (keras, theirs))]  # fmt: skip
+            pairs = [(ours[0], theirs[0])] if counts[0] == counts[1] else []
         else:
             pairs = _same(torch, keras, ours, theirs, alike)
         partners |= dict(pairs)

@@ -12,9 +12,12 @@ from .likeness import alike
 from .paired import Paired
 from .roles import MOVING
 
-PASSING = MOVING | {"zero_pad", "pad", "crop", "flip", "reverse"}
+TURNING = frozenset({"flip", "reverse"})  # what a recurrent layer may do by a setting of its own
+PASSING = MOVING | TURNING | {"zero_pad", "pad", "crop"}
 PICKING = frozenset({"slice", "split", "stack"})  # where one side may pick other numbers
 CHAIN = 4  # steps at most that are looked behind
+
+Way = tuple[tuple[int, int], tuple[int, ...]]
 
 
 class Linking:
@@ -34,7 +37,7 @@ class Linking:
             ways = sorted(itertools.product(ours, theirs), key=lambda both: len(both[0][1]) + len(both[1][1]))
             fits = [both for both in ways if inner(self._at("torch", both[0][0]), self._at("keras", both[1][0]))]
             good = [both for both in fits if alike(self._at("torch", both[0][0]), self._at("keras", both[1][0]))]
-            good.sort(key=lambda both: not _same(self._at("torch", both[0][0]), self._at("keras", both[1][0])))
+            good.sort(key=lambda both: not self._turned(both))
             for own, (side, (source, chain)) in enumerate(zip(SIDES, (good or fits or ways)[0], strict=True)):
                 held = list(pair.sources[own])
                 held[place] = source
@@ -42,7 +45,16 @@ class Linking:
                 if chain:
                     pair.chains[side, place] = chain
 
-    def _ways(self, side: str, source: tuple[int, int]) -> list[tuple[tuple[int, int], tuple[int, ...]]]:
+    def _turned(self, both: tuple[Way, Way]) -> bool:
+        """Whether two arguments hold the same numbers in the same order, of which one side then turns its own."""
+        turning = any(
+            self.traces[side].steps[place].role in TURNING
+            for side, (_, chain) in zip(SIDES, both, strict=True)
+            for place in chain
+        )
+        return turning and _same(self._at("torch", both[0][0]), self._at("keras", both[1][0]))
+
+    def _ways(self, side: str, source: tuple[int, int]) -> list[Way]:
         """Where an argument may be looked for, with the positions of the steps between that place and itself."""
         own = list(SIDES).index(side)
         steps = self.traces[side].steps
@@ -52,7 +64,7 @@ class Linking:
             for place, step in reversed(list(enumerate(steps)))
             if step.outputs and place not in taken and step.role not in (BLOCK, CUSTOM)
         }
-        found: list[tuple[tuple[int, int], tuple[int, ...]]] = [(source, ())]
+        found: list[Way] = [(source, ())]
         while len(found) <= CHAIN:
             before = made.get(id(self._at(side, found[-1][0])))
             if before is None or not steps[before].inputs or steps[before].role not in PASSING - PICKING:
