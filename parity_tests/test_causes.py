@@ -458,6 +458,9 @@ class WholeNumbers(unittest.TestCase):
         ("bounded", np.minimum(CODES, 5), CODES, "PyTorch takes `codes` with all above 5 set to 5"),
         ("reversed", CODES, CODES[:, ::-1], "and Keras `codes` with channels reversed"),
         ("made", CODES * CODES, CODES * CODES - 2, "Keras takes what the other does minus 2"),
+        ("positions", np.arange(5)[None], np.tile(np.arange(1, 6), (4, 1)), "Keras takes what the other does plus 1"),
+        ("buckets", CODES, np.where(CODES == 9, 8, CODES), "PyTorch takes `codes` as it is, and Keras `codes` with"),
+        ("one", CODES + CODES % 2, np.where(CODES == 6, 7, CODES + CODES % 2), "and Keras 7 at (2, 1), the first of 1"),
         ("unknown", CODES, CODES * CODES, "PyTorch takes `codes` as it is, and Keras something else"),
     ])  # fmt: skip
     def test_says(self, name: str, torch: Array, keras: Array, text: str) -> None:

@@ -33,11 +33,11 @@ class Cells(nn.Module):
         return self.out(state[0])
 
 
-def cells(activation: str) -> keras.Model:
+def cells(activation: str, backwards: bool = False) -> keras.Model:
     return keras.Sequential(
         [
             keras.Input((5, 3)),
-            layers.RNN(layers.GRUCell(4), return_sequences=True),
+            layers.RNN(layers.GRUCell(4), return_sequences=True, go_backwards=backwards),
             layers.RNN(layers.LSTMCell(5, activation=activation), name="upper"),
             layers.Dense(2),
         ]
@@ -71,6 +71,15 @@ class Spans(unittest.TestCase):
         self.assertFalse(report.passed)
         self.assertEqual(cell.located, "high")
         self.assertIn("cannot be run by itself", cell.cause or "")
+
+    def test_a_loop_that_runs_the_other_way(self) -> None:
+        source, target = Cells(), cells("tanh", backwards=True)
+        randomise(source)
+        given = np.random.default_rng(0).normal(size=(3, 5, 3)).astype("float32")
+        diglot.transfer(source, target, inputs=given)
+        cell = diglot.compare(source, target, given, checks="forward").cells[0]
+        self.assertIn("`low` is called with the moments in the order 0, 1, …, 4", cell.cause or "")
+        self.assertIn("takes them in the order 4, 3, …, 0", cell.cause or "")
 
     def test_an_inverted_mask_is_told_by_both_masks(self) -> None:
         source, target = Layers(), whole(inverted=True)

@@ -19,6 +19,7 @@ def whole(array: Array) -> bool:
 
 def chosen(before: Mapping[str, Array], torch: Array, keras: Array) -> Cause | None:
     """Why two tensors of whole numbers differ, by the earlier ones on which both sides agree, or None."""
+    torch, keras = _bare(torch, keras)
     if np.array_equal(torch, keras):
         return None
     earlier = [(name, array) for name, array in reversed(list(before.items())) if whole(array) and array.size]
@@ -34,7 +35,29 @@ def chosen(before: Mapping[str, Array], torch: Array, keras: Array) -> Cause | N
     if ours or theirs:
         known, unknown = ("PyTorch", "Keras") if ours else ("Keras", "PyTorch")
         return Cause(f"{known} takes {ours or theirs}, and {unknown} something else")
-    return None
+    return _apart(torch, keras)
+
+
+def _bare(torch: Array, keras: Array) -> tuple[Array, Array]:
+    """Both in one shape, where they differ by axes of length one, or in that one holds the same for every sample."""
+    if torch.size == keras.size and np.squeeze(torch).shape == np.squeeze(keras).shape:
+        return torch.reshape(keras.shape), keras
+    ours, theirs = (array[0] if array.ndim > 1 and np.all(array == array[:1]) else array for array in (torch, keras))
+    if ours.size == theirs.size and np.squeeze(ours).shape == np.squeeze(theirs).shape:
+        return ours.reshape(theirs.shape), theirs
+    return torch, keras
+
+
+def _apart(torch: Array, keras: Array) -> Cause | None:
+    """The first place at which the two differ, if one was made of the other by hardly any change."""
+    if torch.shape != keras.shape:
+        return None
+    places = np.argwhere(torch != keras)
+    if len(places) > torch.size // 2:
+        return None
+    first = tuple(int(number) for number in places[0])
+    numbers = f"PyTorch takes {int(torch[first])} and Keras {int(keras[first])} at {first}"
+    return Cause(f"{numbers}, the first of {len(places)} places of {torch.size} at which the two differ")
 
 
 def taken(name: str, source: Array, target: Array) -> Iterator[str]:

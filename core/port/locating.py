@@ -17,7 +17,7 @@ from ..compare import Comparison
 from ..errors import DiglotError
 from ..locate import describe
 from ..verdict import SEVERITY, Verdict
-from . import attending, causes, spanning, transposed
+from . import attending, causes, looping, spanning, transposed
 from .findings import Finding
 from .layer import BLOCK, CUSTOM, Step
 from .layouts import Array, masked, usual
@@ -119,7 +119,7 @@ class Search:
                 continue
             if strange := self.strange(index):
                 return self.reordered(index) or self.attended(index) or self.between(index, strange[0])
-            return self.attended(index) or self.at(index)
+            return self.looped(index) or self.attended(index) or self.at(index)
         for output in self.porting.outputs:
             item = self.taps.get(f"output {output.name}")
             if item is not None and self._is_bad(item):
@@ -155,10 +155,14 @@ class Search:
         if why is None and replaying.possible:
             why = transposed.cause(replaying) or causes.cause(replaying)
         if why is None and not training and pair.torch.role in (BLOCK, CUSTOM) and self.parted(index):
-            torch, keras = self.porting.results(index)
-            layout = self.porting.layouts.get(f"tap {index}") or usual(torch)
-            why = causes.between(self.agreeing(), layout.to_keras(torch), keras)
+            why = self._results(index)
         return Fault(pair.torch.name, pair.keras.name, pair.torch.role, _joined(why, text), index)
+
+    def _results(self, index: int) -> causes.Cause | None:
+        """Why what a pair of steps gives differs, by what came before."""
+        torch, keras = self.porting.results(index)
+        layout = self.porting.layouts.get(f"tap {index}") or usual(torch)
+        return causes.between(self.agreeing(), layout.to_keras(torch), keras)
 
     def _unreplayed(self, index: int) -> str:
         return f" (by itself it could not be run: {self.failed[index]})" if index in self.failed else ""
@@ -183,6 +187,8 @@ class Search:
             )
             if not any(array.dtype.kind == "b" for array in pair.keras.inputs):
                 return Fault(pair.torch.name, pair.keras.name, "between", f"{shown} ({text})")
+        if why is None and {ours[place].dtype.kind, theirs[place].dtype.kind} & set("iu"):
+            why = self._results(index)  # where the one takes a code, and the other what it stands for
         if why is None or not why.confirmed:
             steps = [self.porting.traces[side].steps for side in SIDES]
             if turned := swapped(index, self.porting.pairs, *steps):
@@ -202,6 +208,11 @@ class Search:
         if pair.torch.role == pair.keras.role and pair.torch.role in attending.WHOLE:
             return None
         found = attending.cause(self.porting, *pair.places)
+        return found and Fault(found[0], found[1], "between", found[2])
+
+    def looped(self, index: int) -> Fault | None:
+        """The fault of a cell in a loop that takes the moments in another order than the layer that it stands for."""
+        found = looping.cause(self.porting, index)
         return found and Fault(found[0], found[1], "between", found[2])
 
     def ending(self, name: str, item: Comparison) -> Fault:
