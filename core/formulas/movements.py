@@ -81,6 +81,8 @@ def _rolled(x: Array) -> Iterator[tuple[str, str, Array]]:
     for axes in [*((axis,) for axis in range(1, x.ndim)), *((axis, axis + 1) for axis in range(1, x.ndim - 1))]:
         longest = min(x.shape[axis] for axis in axes) // 2
         for places in [sign * count for count in range(1, min(longest, FARTHEST) + 1) for sign in (1, -1)]:
+            if len(axes) == 1 and 2 * abs(places) == x.shape[axes[0]]:
+                continue  # which swaps the halves
             told = f"rolled by {places} along {axes_names(axes, x.ndim)}"
             yield f"its input {told}", f"{{0}} {told}", np.roll(x, (places,) * len(axes), axes)
 
@@ -118,7 +120,8 @@ def _shifted(x: Array, y: Array) -> Iterator[Found]:
             for word, source, target in (("later", early, late), ("earlier", late, early)):
                 few = sample(x[source].size, 64)
                 if digits(x[source].flat[few], y[target].flat[few]) > 3:
-                    told = f"{places} place{'s' * (places > 1)} {word} along {axis_name(axis, x.ndim)}"
+                    along = axis_name(axis, x.ndim) if axis else "the first axis"  # of a table, which is no batch
+                    told = f"{places} place{'s' * (places > 1)} {word} along {along}"
                     exact = digits(x[source], y[target])
                     yield Found("movement", f"its input shifted {told}", exact, f"{{0}} shifted {told}")
 

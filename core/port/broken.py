@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from .carrying import canonical
+from .findings import Fault
 from .layouts import Array
-from .locating import Fault
 from .porting import Porting
 
 

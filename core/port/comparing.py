@@ -31,6 +31,7 @@ STEPS = 3
 SPREAD = 0.1  # of the normal numbers by which a weight moves that is one number throughout, such as a fresh bias
 
 
+@np.errstate(all="ignore")  # what overflows is not finite, and judged as such
 def compare(
     torch_model: Any,
     keras_model: Any,

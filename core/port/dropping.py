@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from ..backend import SIDES
+from .findings import Fault
 from .layer import Step
-from .locating import Fault
 from .porting import Porting, pieces_of
 
 NAMES = {"torch": "PyTorch", "keras": "Keras"}

@@ -10,6 +10,22 @@ from ..verdict import Verdict
 
 
 @dataclass(frozen=True)
+class Fault:
+    """The place at fault, with its names on both sides, and a sentence on it."""
+
+    torch: str
+    keras: str
+    role: str
+    cause: str
+    index: int | None = None
+
+    @property
+    def located(self) -> str:
+        """The name to point at: PyTorch's, or Keras's where only Keras has it."""
+        return self.torch or self.keras
+
+
+@dataclass(frozen=True)
 class Finding:
     """One pair of steps, or the way from one to the next: its names on both sides, and its role.
 

@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import functools
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from .. import compare, verdict
 from ..backend import SIDES
 from ..compare import Comparison
-from ..errors import DiglotError
 from ..locate import describe
-from ..verdict import SEVERITY, Verdict
+from ..verdict import Verdict
 from . import attending, causes, looping, spanning, transposed
-from .findings import Finding
+from .findings import Fault, Finding
 from .layer import BLOCK, CUSTOM, Step
 from .layouts import Array, masked, usual
 from .mapping import Match
-from .porting import Porting, pieces_of
+from .porting import pieces_of
 from .reordering import reordered
-from .replaying import Replaying, count_of
+from .replays import Replays
 from .roles import CHANCE, MOVING
 from .swapping import swapped
 
@@ -33,76 +32,8 @@ SHOWN = 3  # steps of each side that a sentence lists
 SIDE_OF = {"PyTorch": "torch", "Keras": "keras"}
 
 
-@dataclass(frozen=True)
-class Fault:
-    """The place at fault, with its names on both sides, and a sentence on it."""
-
-    torch: str
-    keras: str
-    role: str
-    cause: str
-    index: int | None = None
-
-    @property
-    def located(self) -> str:
-        """The name to point at: PyTorch's, or Keras's where only Keras has it."""
-        return self.torch or self.keras
-
-
-class Search:
-    """The comparisons of a run of both models, and the replays of their steps, each done once."""
-
-    def __init__(self, porting: Porting, taps: list[Comparison]) -> None:
-        self.porting = porting
-        self.taps = {item.name: item for item in taps}
-        self._replays: dict[tuple[int, bool], list[Comparison]] = {}
-        self.failed: dict[int, str] = {}
-        self.least = Verdict.FLOAT32_EQUAL
-
-    def replayed(self, index: int, training: bool = False) -> list[Comparison]:
-        """What a pair of steps makes of the same input; nothing where it could not be replayed."""
-        if (index, training) not in self._replays:
-            self._replays[index, training] = self._replay(index, training)
-        return self._replays[index, training]
-
-    def _replay(self, index: int, training: bool) -> list[Comparison]:
-        replaying = self.replaying(index)
-        if not replaying.possible:
-            return []
-        try:
-            found = replaying.compared(training=training)
-            return found if replaying.output is not None or self.parted(index) else []
-        except DiglotError as error:
-            self.failed[index] = str(error)
-            return []
-
-    @functools.cache  # noqa: B019 - the search lives as long as one comparison
-    def replaying(self, index: int) -> Replaying:
-        """A pair of steps by themselves."""
-        return Replaying(self.porting, index)
-
-    def parted(self, index: int) -> bool:
-        """Whether the result of a step differs in the run of the whole models, as badly as is looked for."""
-        return self._is_bad(self.taps.get(f"tap {index}"))
-
-    def _is_bad(self, item: Comparison | None) -> bool:
-        return item is not None and SEVERITY.index(item.verdict) >= SEVERITY.index(self.least)
-
-    def mended(self, index: int) -> bool:
-        """Whether what comes of a differing result agrees: then the two steps are no pair, or one in other words."""
-        return any(not self.parted(other) for other in self.porting.leads_to(index))
-
-    def strange(self, index: int) -> list[int]:
-        """Which arguments of a step differ."""
-        found = []
-        for place in range(count_of(self.porting, index)):
-            source = self.porting.known(index, place)
-            if self.parted(source) if source is not None else self._strange(index, place):
-                found.append(place)
-        return found
-
-    def _strange(self, index: int, place: int) -> bool:
-        return self._is_bad(self.taps.get(f"input {index} {place}"))
+class Search(Replays):
+    """Where the fault of a run is."""
 
     @functools.cache  # noqa: B019
     def forward(self) -> Fault | None:
@@ -122,7 +53,7 @@ class Search:
             return self.looped(index) or self.attended(index) or self.at(index)
         for output in self.porting.outputs:
             item = self.taps.get(f"output {output.name}")
-            if item is not None and self._is_bad(item):
+            if item is not None and self.is_bad(item):
                 return self.ending(output.name, item)
         return None
 
@@ -132,10 +63,6 @@ class Search:
             if not self.agrees(index, training) and (self.parted(index) or not self.strange(index)):
                 return self.at(index, training)  # one that makes the same of something else is no pair step by step
         return None
-
-    def agrees(self, index: int, training: bool) -> bool:
-        """Whether nothing differs when the step is given the same on both sides."""
-        return all(item.verdict is Verdict.EQUAL for item in self.replayed(index, training))
 
     def at(self, index: int, training: bool = False) -> Fault:
         """The fault of a step, with its cause."""
@@ -234,14 +161,6 @@ class Search:
             last = self.porting.pairs[-1]
             ours, theirs = last.torch.name, last.keras.name
         return Fault(ours, theirs, "between", _joined(why, text) if why else _passed(*lone) + text)
-
-    def agreeing(self) -> dict[str, causes.Array]:
-        """The results on which both sides agree, by the names of their steps, in Keras's layout."""
-        return {
-            pair.label: pair.keras.outputs[0]
-            for index, pair in enumerate(self.porting.pairs)
-            if not self.parted(index) and pair.keras.outputs[0].dtype.kind in "fiu"
-        } | {f"input {name}": array for name, array in self.porting.given.keras.items() if array.dtype.kind in "fiu"}
 
     def _lone(self, torch: Array | None, keras: Array | None) -> tuple[list[Step], list[Step]]:
         """The steps without a partner on the way from what agrees to a tensor, on each side, in order."""

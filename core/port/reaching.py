@@ -7,8 +7,9 @@ import numpy as np
 from ..backend import SIDES
 from ..errors import DiglotError
 from ..verdict import Verdict
+from .findings import Fault
 from .layer import BLOCK, CUSTOM, Step
-from .locating import Fault, Search
+from .locating import Search
 from .porting import Porting
 from .replaying import Replaying
 from .roles import CHANCE, MOVING, settings_of

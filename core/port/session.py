@@ -21,8 +21,9 @@ from . import dropping, reaching, sensitivity
 from .broken import broken
 from .carrying import canonical
 from .contents import Content, Found, contents
+from .findings import Fault
 from .fingerprint import is_constant
-from .locating import Fault, Search
+from .locating import Search
 from .mapping import Match
 from .porting import Porting
 

@@ -48,6 +48,7 @@ class Carriage:
         _side(self.to).write_live(self.target, self.arrays)
 
 
+@np.errstate(all="ignore")  # what overflows in a run tells nothing of which weight is which
 def carriage(
     source: Any,
     target: Any,
