@@ -11,18 +11,21 @@ import tensorflow as tf
 
 from .exact import constant
 
-NUMBERS = ("beta_1", "beta_2", "epsilon", "momentum", "rho")
-
 
 class L2:
-    """To be put before a native class. Its `weight_decay` stays the decoupled one."""
+    """To be put before a native class. Its `weight_decay` stays the decoupled one.
+
+    `NUMBERS` are the settings that must be float64 where weights are, of those that the class gives to operations.
+    """
+
+    NUMBERS: tuple[str, ...] = ()
 
     def __init__(self, *, l2: float = 0.0, **options: Any) -> None:
         super().__init__(**options)
         self.l2 = l2
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
-        in_float64(self, variables)
+        in_float64(self, variables, self.NUMBERS)
         super().build(variables)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
@@ -40,12 +43,11 @@ class L2:
         return {**super().get_config(), "l2": self.l2}
 
 
-def in_float64(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variable]) -> None:
+def in_float64(optimizer: keras.optimizers.Optimizer, weights: Sequence[keras.Variable], names: Sequence[str]) -> None:
     """Let an optimizer of float64 weights count in float64: TensorFlow takes Python's numbers through float32."""
-    if any(variable.dtype == "float64" for variable in variables):
-        for name in NUMBERS:
-            if hasattr(optimizer, name):
-                setattr(optimizer, name, np.float64(getattr(optimizer, name)))
+    if any(weight.dtype == "float64" for weight in weights):
+        for name in names:
+            setattr(optimizer, name, np.float64(getattr(optimizer, name)))
 
 
 def decays(spec: Any) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from ..tracing import trace_optimizer
 class Adam(L2, keras.optimizers.Adam):
     """`keras.optimizers.Adam` with two more conventions, L2 decay and PyTorch's epsilon, and exact squares."""
 
+    NUMBERS = ("beta_1", "beta_2", "epsilon")
+
     def __init__(self, *, epsilon_convention: str = "uncorrected", **options: Any) -> None:
         super().__init__(**options)
         self.epsilon_convention = epsilon_convention

@@ -18,6 +18,8 @@ from ..tracing import trace_optimizer
 class RMSprop(L2, keras.optimizers.RMSprop):
     """`keras.optimizers.RMSprop` with PyTorch's epsilon and velocity, L2 decay and exact squares."""
 
+    NUMBERS = ("rho", "momentum", "epsilon")
+
     def __init__(self, *, epsilon_convention: str = "inside", velocity: str = "update", **options: Any) -> None:
         super().__init__(**options)
         self.epsilon_convention, self.velocity = epsilon_convention, velocity

@@ -18,6 +18,8 @@ from ..tracing import trace_optimizer
 class SGD(L2, keras.optimizers.SGD):
     """`keras.optimizers.SGD` with two more conventions: L2 decay, and PyTorch's velocity."""
 
+    NUMBERS = ("momentum",)
+
     def __init__(self, *, velocity: str = "update", **options: Any) -> None:
         super().__init__(**options)
         self.velocity = velocity
@@ -42,7 +44,7 @@ def build(spec: Spec, weights: list[keras.Variable]) -> keras.optimizers.SGD:
         optimizer = keras.optimizers.SGD(weight_decay=decays(spec)["weight_decay"], **options)
     else:
         optimizer = SGD(velocity=spec.velocity, **decays(spec), **options)
-    in_float64(optimizer, weights)
+    in_float64(optimizer, weights, SGD.NUMBERS)
     optimizer.build(weights)
     return optimizer
 
