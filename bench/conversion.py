@@ -65,8 +65,8 @@ def measure() -> str:
         "but the embedding and the biases are permuted. Seconds of `diglot.convert`, the reading back of what it wrote "
         "included, against `cp` of the same file; neither forces anything through to the disk. A process of its own "
         f"each, whose start and end are told apart. {ROUNDS} rounds in turn, warm cache, medians; {_cores()} cores. "
-        "Peak: all memory of the process, mapped files included; three times the largest tensor and 150 MB are "
-        f"{limit:.0f}.\n\n"
+        "Peak: all memory of the process, mapped files included. The goals are a ratio of 2, and for the peak three "
+        f"times the largest tensor and 150 MB, which are {limit:.0f}.\n\n"
     )
     names = "| from and into | seconds | cp, seconds | ratio | start and end, seconds | peak, MB |\n"
     return head + names + "|---|---|---|---|---|---|\n" + "".join(rows)
