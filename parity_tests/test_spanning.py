@@ -81,6 +81,25 @@ class Spans(unittest.TestCase):
         self.assertIn("`low` is called with the moments in the order 0, 1, …, 4", cell.cause or "")
         self.assertIn("takes them in the order 4, 3, …, 0", cell.cause or "")
 
+    def test_a_state_that_is_carried_on_to_the_next_batch(self) -> None:
+        class Last(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.rnn = nn.GRU(3, 4, batch_first=True)
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return self.rnn(x)[0]
+
+        given = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
+        source = Last()
+        target = keras.Sequential(
+            [keras.Input(batch_shape=(2, 5, 3)), layers.GRU(4, return_sequences=True, stateful=True, name="kept")]
+        )
+        diglot.transfer(source, target, inputs=given)
+        cells = {cell.check: cell for cell in diglot.compare(source, target, given).cells}
+        self.assertEqual({name for name, cell in cells.items() if cell.located}, {"training"})
+        self.assertIn("Keras's `kept` is stateful", cells["training"].cause or "")
+
     def test_an_inverted_mask_is_told_by_both_masks(self) -> None:
         source, target = Layers(), whole(inverted=True)
         randomise(source)
